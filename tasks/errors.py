@@ -1,0 +1,54 @@
+"""What can go wrong, as a small tree.
+
+EarthscribeError
+├── InputError          the configuration or an input is wrong; nothing was started (exit code 2)
+│   └── ConfigurationError   one or more mistakes in the configuration, all of them listed
+└── SourceError         one land-cover source cannot be used; the others go on (exit code 4)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class EarthscribeError(Exception):
+    """The root of all errors that earthscribe raises on purpose: the message is for the user."""
+
+
+class InputError(EarthscribeError):
+    """The configuration or an input is wrong: says what was expected and what to do."""
+
+
+class ConfigurationError(InputError):
+    """Every mistake found in a configuration, each with its key's path.
+
+    Attributes:
+        mistakes: pairs of key path (such as ``captioners[1].quota.requests_per_day``) and what was expected there.
+    """
+
+    def __init__(self, origin: str, mistakes: Sequence[tuple[str, str]]) -> None:
+        self.origin = origin
+        self.mistakes = list(mistakes)
+        lines = "\n".join(f"  {path}: {expected}" for path, expected in self.mistakes)
+        count = "1 mistake" if len(self.mistakes) == 1 else f"{len(self.mistakes)} mistakes"
+        super().__init__(f"{origin}: {count}\n{lines}")
+
+    def __reduce__(self) -> tuple[type[ConfigurationError], tuple[str, list[tuple[str, str]]]]:
+        return type(self), (self.origin, self.mistakes)
+
+
+class SourceError(EarthscribeError):
+    """One land-cover source cannot be used.
+
+    Attributes:
+        source: the source's name, its path below the configured ``source``.
+        reason: what is wrong with it, without the name.
+    """
+
+    def __init__(self, source: str, reason: str) -> None:
+        self.source = source
+        self.reason = reason
+        super().__init__(f"{source}: {reason}")
+
+    def __reduce__(self) -> tuple[type[SourceError], tuple[str, str]]:
+        return type(self), (self.source, self.reason)
