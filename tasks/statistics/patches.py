@@ -33,4 +33,5 @@ def patch_counts(cells: NDArray[np.integer]) -> Counts:
     Returns:
         Counts of shape (..., 6, 12).
     """
-    return np.einsum("prc,...rck->...pk", _CELLS, cells).astype(np.int32)
+    counts: Counts = np.einsum("prc,...rck->...pk", _CELLS, cells).astype(np.int32)
+    return counts
