@@ -1,14 +1,14 @@
 """What can go wrong, as a small tree.
 
 EarthscribeError
-├── InputError          the configuration or an input is wrong; nothing was started (exit code 2)
+├── InputError               the configuration or an input is wrong; nothing was started (exit code 2)
 │   └── ConfigurationError   one or more mistakes in the configuration, all of them listed
-└── SourceError         one land-cover source cannot be used; the others go on (exit code 4)
+└── SourceError              one or more land-cover sources cannot be used; the others go on (exit code 4)
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 class EarthscribeError(Exception):
@@ -38,17 +38,15 @@ class ConfigurationError(InputError):
 
 
 class SourceError(EarthscribeError):
-    """One land-cover source cannot be used.
+    """One or more land-cover sources cannot be used.
 
     Attributes:
-        source: the source's name, its path below the configured ``source``.
-        reason: what is wrong with it, without the name.
+        reasons: what is wrong, by source; a source is named by its path below the configured ``source``.
     """
 
-    def __init__(self, source: str, reason: str) -> None:
-        self.source = source
-        self.reason = reason
-        super().__init__(f"{source}: {reason}")
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        self.reasons = dict(reasons)
+        super().__init__("; ".join(f"{source}: {reason}" for source, reason in sorted(self.reasons.items())))
 
-    def __reduce__(self) -> tuple[type[SourceError], tuple[str, str]]:
-        return type(self), (self.source, self.reason)
+    def __reduce__(self) -> tuple[type[SourceError], tuple[dict[str, str]]]:
+        return type(self), (self.reasons,)

@@ -1,0 +1,112 @@
+"""Reading a configuration file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tasks.configuration import paths
+from tasks.configuration.masking import Loc
+from tasks.configuration.mistakes import path_of
+from tasks.configuration.models import Campaign
+from tasks.errors import ConfigurationError
+
+_TIMESTAMP = "tag:yaml.org,2002:timestamp"
+_MERGE = "tag:yaml.org,2002:merge"
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's safe subset, in which a date stays the text that it is."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    character: [(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
+    for character, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def load(path: Path) -> Campaign:
+    """Reads and checks a configuration file.
+
+    Args:
+        path: the YAML file; relative paths in it are relative to its folder, and its stem is the default name.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or holds mistakes: all of them are listed.
+    """
+    path = Path(path)
+    content, mistakes = _read(path)
+    if isinstance(content, dict):
+        content = {"name": _default_name(path), **content}
+        paths.make_absolute(content, path.absolute().parent)
+    try:
+        campaign = Campaign.model_validate(content)
+    except ConfigurationError as error:
+        mistakes += error.mistakes
+    if mistakes:
+        raise ConfigurationError(str(path), mistakes)
+    return campaign
+
+
+def _default_name(path: Path) -> str:
+    """The file's name without suffix, other characters than a name may have as dashes."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip(".-_") or "campaign"
+
+
+def _read(path: Path) -> tuple[Any, list[tuple[str, str]]]:
+    """What a file says, and the keys that it says twice.
+
+    Raises:
+        ConfigurationError: it is no file, or no YAML; the line and column are told, never the line itself.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        raise _unreadable(path, "there is no such file; `earthscribe init FILE` writes an example") from None
+    except UnicodeDecodeError:
+        raise _unreadable(path, "expected YAML in UTF-8") from None
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, f"cannot be read: {getattr(error, 'strerror', None) or 'not a path'}") from None
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        if node is None:
+            raise _unreadable(path, "is empty; `earthscribe init FILE` writes an example")
+        return loader.construct_document(node), list(_keys_given_twice(node, (), ()))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise _unreadable(path, f"{place}not YAML: {_harmless(error.problem or error.context)}") from None
+    except (yaml.YAMLError, ValueError, AttributeError, KeyError, TypeError, RecursionError):
+        # A character that YAML forbids, a tagged value that is not what its tag says, lists nested without end.
+        raise _unreadable(path, "not YAML that can be read") from None
+
+
+def _unreadable(path: Path, reason: str) -> ConfigurationError:
+    return ConfigurationError(str(path), [("file", reason)])
+
+
+def _harmless(problem: str | None) -> str:
+    """YAML's words without what they quote of the file: an unquoted key may begin with a character of YAML's."""
+    return re.sub(r"(['\"])[^'\"]{2,}\1", "a value", problem or "it breaks off")
+
+
+def _keys_given_twice(node: yaml.Node, loc: Loc, above: tuple[yaml.Node, ...]) -> Iterator[tuple[str, str]]:
+    if any(node is ancestor for ancestor in above):
+        return
+    if isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            yield from _keys_given_twice(item, (*loc, index), (*above, node))
+    if isinstance(node, yaml.MappingNode):
+        lines: dict[str, int] = {}
+        for key, item in node.value:
+            name = str(key.value) if isinstance(key, yaml.ScalarNode) else "?"
+            line = key.start_mark.line + 1
+            if name in lines and key.tag != _MERGE:
+                yield path_of((*loc, name)), f"given twice, in lines {lines[name]} and {line}; keep one of them"
+            lines.setdefault(name, line)
+            yield from _keys_given_twice(item, (*loc, name), (*above, node))

@@ -1,0 +1,314 @@
+"""Which rasters a land-cover source holds, and which of them lie under a tile.
+
+A WorldCover source laid out like the public bucket is known by its file names alone, and says which files are lacking.
+Any other folder is known by its rasters' headers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from tasks.errors import InputError
+from tasks.landcover.classes import ClassTable, Layout
+from tasks.landcover.headers import Header, read_header
+from tasks.planning.areas import blocks_within, tiles_of_blocks
+from tasks.planning.grid import Floats, Ints, latitude_of_edge, longitude_of_edge, pixel_longitudes
+from tasks.storage import Place, filesystem
+
+_WORLDCOVER = re.compile(
+    r"ESA_WorldCover_10m_(?P<year>\d{4})_(?P<version>v\d{3})_(?P<corner>[NS]\d{2}[EW]\d{3})_Map\.tif"
+)
+_RASTERS = (".tif", ".tiff", ".vrt", ".jp2", ".img")
+_DEGREES = 3
+"""Degrees along one side of a WorldCover file."""
+
+_POINTS_AT_ONCE = 1 << 16
+_OPEN_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Raster:
+    """One raster of a source.
+
+    Attributes:
+        name: its path below the source, by which people and tables know it.
+        place: where it lies.
+        identity: its ETag, or size and time: another identity is another content.
+        bounds: what its name promises (west, south, east, north in degrees); None where the name promises nothing.
+    """
+
+    name: str
+    place: Place
+    identity: str
+    bounds: tuple[float, float, float, float] | None = None
+
+
+class Catalogue(Protocol):
+    """The rasters of a source and where they lie."""
+
+    @property
+    def rasters(self) -> Mapping[str, Raster]:
+        """The rasters that are there, by name, in order of their names."""
+
+    @property
+    def unreadable(self) -> Mapping[str, str]:
+        """Rasters whose header cannot be read, with the reason."""
+
+    def under(self, lon: Floats, lat: Floats) -> tuple[NDArray[np.int32], list[str]]:
+        """The raster under each point: an index into the names that are returned beside it, -1 for none.
+
+        A name may be that of a raster that should be there and is not.
+        """
+
+    def needed(self, x: Ints, y: Ints) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+        """The rasters that tiles need, each with which of the tiles need it; missing ones too, by name."""
+
+    def tiles(self) -> Iterator[tuple[Ints, Ints]]:
+        """All tiles whose centre lies on a raster, in batches."""
+
+
+@dataclass(frozen=True)
+class LaidOut:
+    """A source laid out like the public WorldCover bucket."""
+
+    layout: Layout
+    rasters: Mapping[str, Raster]
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+
+    def name(self, west: int, south: int) -> str:
+        """The name of the file with a south-west corner, in degrees."""
+        return f"{self.layout.directory}/{_file_name(self.layout, west, south)}"
+
+    def under(self, lon: Floats, lat: Floats) -> tuple[NDArray[np.int32], list[str]]:
+        """The file under each point, whether it is there or not."""
+        columns = np.floor(lon / _DEGREES).astype(np.int64)
+        # A file's northern edge belongs to it, as its pixels' do.
+        rows = (np.ceil(lat / _DEGREES) - 1).astype(np.int64)
+        cells, index = np.unique(np.stack([columns, rows], axis=1), axis=0, return_inverse=True)
+        names = [self.name(int(column) * _DEGREES, int(row) * _DEGREES) for column, row in cells]
+        return index.ravel().astype(np.int32), names
+
+    def needed(self, x: Ints, y: Ints) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+        """The files that tiles need, each with which of the tiles need it."""
+        first_column = pixel_longitudes(x.astype(np.int64) * 256)
+        last_column = pixel_longitudes(x.astype(np.int64) * 256 + 255)
+        north, south = latitude_of_edge(y), latitude_of_edge(y + 1)
+        columns = [np.floor(edge / _DEGREES).astype(np.int64) for edge in (first_column, last_column)]
+        rows = [(np.ceil(edge / _DEGREES) - 1).astype(np.int64) for edge in (north, south)]
+        corners = np.stack([np.stack([column, row], axis=1) for column in columns for row in rows], axis=1)
+        for column, row in np.unique(corners.reshape(-1, 2), axis=0):
+            mask = ((corners[..., 0] == column) & (corners[..., 1] == row)).any(axis=1)
+            yield self.name(int(column) * _DEGREES, int(row) * _DEGREES), mask
+
+    def tiles(self) -> Iterator[tuple[Ints, Ints]]:
+        """All tiles whose centre lies on a file that is there."""
+        bounds = [raster.bounds for raster in self.rasters.values() if raster.bounds]
+        yield from tiles_of_blocks(blocks_within(bounds), self._covers)
+
+    def _covers(self, lon: Floats, lat: Floats) -> NDArray[np.bool_]:
+        index, names = self.under(lon, lat)
+        there: NDArray[np.bool_] = np.array([name in self.rasters for name in names], dtype=np.bool_)[index]
+        return there
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """A source known by its rasters' headers."""
+
+    rasters: Mapping[str, Raster]
+    headers: Mapping[str, Header]
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return list(self.headers)
+
+    @cached_property
+    def _boxes(self) -> tuple[shapely.STRtree, NDArray[np.intp]]:
+        """A tree of the rasters' boxes in degrees, and the raster of each box (two at the antimeridian)."""
+        boxes, owner = [], []
+        for index, header in enumerate(self.headers.values()):
+            for bounds in header.degrees:
+                boxes.append(shapely.box(*bounds))
+                owner.append(index)
+        return shapely.STRtree(boxes), np.array(owner, dtype=np.intp)
+
+    def under(self, lon: Floats, lat: Floats) -> tuple[NDArray[np.int32], list[str]]:
+        """The first raster, by name, under each point."""
+        found = np.full(len(lon), -1, dtype=np.int32)
+        tree, owner = self._boxes
+        headers = list(self.headers.values())
+        for start in range(0, len(lon), _POINTS_AT_ONCE):
+            some = slice(start, start + _POINTS_AT_ONCE)
+            point, box = tree.query(shapely.points(lon[some], lat[some]))
+            # From the last raster to the first, so that the first stays.
+            for raster in np.unique(owner[box])[::-1]:
+                at = np.unique(point[owner[box] == raster]) + start
+                found[at[headers[raster].holds(lon[at], lat[at])]] = raster
+        return found, self._names
+
+    def needed(self, x: Ints, y: Ints) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+        """The rasters that tiles need, each with which of the tiles need it."""
+        if not len(x):
+            return
+        west, east = longitude_of_edge(x), longitude_of_edge(x + 1)
+        north, south = latitude_of_edge(y), latitude_of_edge(y + 1)
+        tree, owner = self._boxes
+        around = shapely.box(west.min(), south.min(), east.max(), north.max())
+        for raster in np.unique(owner[tree.query(around)]):
+            name = self._names[raster]
+            mask = self.headers[name].touches(west, south, east, north)
+            if mask.any():
+                yield name, mask
+
+    def tiles(self) -> Iterator[tuple[Ints, Ints]]:
+        """All tiles whose centre lies on a raster."""
+        bounds = [box for header in self.headers.values() for box in header.degrees]
+        yield from tiles_of_blocks(blocks_within(bounds), lambda lon, lat: self.under(lon, lat)[0] >= 0)
+
+
+def catalogue(source: Place, table: ClassTable) -> Catalogue:
+    """Lists a source and tells how its rasters lie.
+
+    Args:
+        source: a bucket or folder laid out like the public WorldCover bucket, any other folder of rasters, or a raster.
+        table: the product.
+
+    Raises:
+        InputError: the listing fails, holds no raster, or holds rasters of another WorldCover version.
+    """
+    if table.layout is not None:
+        directory = source.join(table.layout.directory)
+        listed = list_rasters(directory, _RASTERS, below=source)
+        if listed:
+            return _laid_out(table, listed)
+    listed = list_rasters(source, _RASTERS, below=source)
+    if not listed:
+        layout = f"{table.layout.directory}/*.tif, as in the public bucket, and for " if table.layout else ""
+        endings = ", ".join(_RASTERS)
+        raise InputError(f"landcover.source {source}: no raster found; looked for {layout}files ending with {endings}")
+    _refuse_mixed_versions(source, table, listed)
+    return _scanned(source, table, listed)
+
+
+def list_rasters(folder: Place, suffixes: Sequence[str], *, below: Place) -> list[Raster]:
+    """All rasters in a folder and the folders under it, by name; or the one raster where ``folder`` is a file.
+
+    Args:
+        folder: where to look.
+        suffixes: endings of the files that count, in lower case.
+        below: what the names are relative to.
+
+    Raises:
+        InputError: the listing fails; a missing folder is an empty listing.
+    """
+    try:
+        files, path = filesystem(folder)
+        if files.isfile(path):
+            found = {path: files.info(path)}
+            root = path.rsplit("/", 1)[0]
+        else:
+            found = files.find(path, detail=True)
+            root = filesystem(below)[1].rstrip("/")
+    except FileNotFoundError:
+        return []
+    except Exception as error:
+        # Whatever the store's client raises (a 403, a time-out, no such host): never to be taken for open sea.
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"landcover.source {folder}: the listing failed: {reason}") from error
+    rasters = []
+    for path_found, info in sorted(found.items()):
+        name = path_found[len(root) :].lstrip("/")
+        hidden = any(part.startswith(".") for part in name.split("/"))
+        if name.lower().endswith(tuple(suffixes)) and info["type"] == "file" and not hidden:
+            where = Place(f"s3://{path_found}" if folder.url.startswith("s3://") else path_found, folder.access)
+            rasters.append(Raster(name, where, _identity(info)))
+    return rasters
+
+
+def _identity(info: Mapping[str, Any]) -> str:
+    if "ETag" in info:
+        return str(info["ETag"]).strip('"')
+    return f"{info.get('size')}-{info.get('mtime')}"
+
+
+def _laid_out(table: ClassTable, listed: Sequence[Raster]) -> LaidOut:
+    assert table.layout is not None  # noqa: S101 - the caller looked; this tells the type checker
+    rasters = {}
+    for raster in listed:
+        match = _WORLDCOVER.fullmatch(raster.name.rsplit("/", 1)[-1])
+        if match is None:
+            continue
+        if match["version"] != table.layout.version:
+            raise InputError(_mixed(table, raster.name, match["version"]))
+        west, south = _corner(match["corner"])
+        bounds = (float(west), float(south), float(west + _DEGREES), float(south + _DEGREES))
+        rasters[raster.name] = replace(raster, bounds=bounds)
+    return LaidOut(table.layout, rasters)
+
+
+def _file_name(layout: Layout, west: int, south: int) -> str:
+    vertical, horizontal = "N" if south >= 0 else "S", "E" if west >= 0 else "W"
+    corner = f"{vertical}{abs(south):02d}{horizontal}{abs(west):03d}"
+    return f"ESA_WorldCover_10m_{layout.year}_{layout.version}_{corner}_Map.tif"
+
+
+def _corner(text: str) -> tuple[int, int]:
+    """West and south of a corner such as N00E006, in degrees."""
+    south, west = int(text[1:3]), int(text[4:])
+    return (west if text[3] == "E" else -west, south if text[0] == "N" else -south)
+
+
+def _refuse_mixed_versions(source: Place, table: ClassTable, listed: Sequence[Raster]) -> None:
+    versions: dict[str, str] = {}
+    for raster in listed:
+        match = _WORLDCOVER.fullmatch(raster.name.rsplit("/", 1)[-1])
+        if match:
+            versions.setdefault(match["version"], raster.name)
+    if table.layout is not None:
+        for version, name in versions.items():
+            if version != table.layout.version:
+                raise InputError(_mixed(table, name, version))
+    elif len(versions) > 1:
+        names = " and ".join(versions.values())
+        raise InputError(
+            f"landcover.source {source} holds {names}: WorldCover's versions use different algorithms and are never "
+            "mixed; point `source` at the folder of one"
+        )
+
+
+def _mixed(table: ClassTable, name: str, version: str) -> str:
+    assert table.layout is not None  # noqa: S101 - only WorldCover products come here
+    return (
+        f"landcover.source holds {name}, which is WorldCover {version}, but product {table.name} is "
+        f"{table.layout.version}: the versions use different algorithms and are never mixed; "
+        "change `product` or point `source` at the other version's folder"
+    )
+
+
+def _scanned(source: Place, table: ClassTable, listed: Sequence[Raster]) -> Scanned:
+    """Opens every raster's header; what cannot be opened is named and left out."""
+    with ThreadPoolExecutor(_OPEN_AT_ONCE) as pool:
+        results = list(pool.map(lambda raster: read_header(raster.place), listed))
+    rasters, headers, unreadable = {}, {}, {}
+    for raster, result in zip(listed, results, strict=True):
+        if isinstance(result, str):
+            unreadable[raster.name] = result
+            continue
+        version = result.worldcover_version
+        if table.layout is not None and version is not None and version != table.layout.version:
+            raise InputError(_mixed(table, raster.name, version))
+        rasters[raster.name] = raster
+        headers[raster.name] = result
+    if len({header.worldcover_version for header in headers.values()} - {None}) > 1:
+        raise InputError(f"landcover.source {source} holds rasters of two WorldCover versions, which are never mixed")
+    return Scanned(rasters, headers, unreadable)
