@@ -24,11 +24,17 @@ class Noun:
 
     Attributes:
         text: as it stands within a sentence.
-        plural: whether verbs that follow it stand in the plural.
+        number: ``singular``, ``plural``, or ``amount``: a singular that stands only after an amount, as in "a share of
+            developed area". After an amount there are no plurals.
     """
 
     text: str
-    plural: bool
+    number: str
+
+    @property
+    def plural(self) -> bool:
+        """Whether verbs that follow it stand in the plural."""
+        return self.number == "plural"
 
 
 @dataclass(frozen=True)
@@ -66,11 +72,11 @@ class Traces:
     """What shares too slight for a size are called.
 
     Attributes:
-        end: the greatest such share in whole percent.
+        below: all such shares are less than this, in percent.
         phrases: what stands before the class.
     """
 
-    end: int
+    below: int
     phrases: tuple[str, ...]
 
 
@@ -151,7 +157,7 @@ def parse(content: Mapping[str, Any]) -> Lexicon:
         classes=(None, *(_class_words(token, classes[token]) for token in TOKENS[1:])),
         sizes=sizes,
         portions=tuple(content["portions"]),
-        traces=Traces(content["traces"]["to"], tuple(content["traces"]["phrases"])),
+        traces=Traces(content["traces"]["below"], tuple(content["traces"]["phrases"])),
         regions={key: _region(key, region) for key, region in content["regions"].items()},
     )
 
@@ -161,15 +167,16 @@ def _class_words(token: str, content: Mapping[str, Any]) -> ClassWords:
         names=tuple(_noun(noun) for noun in content.get("names", ())),
         synonyms=tuple(_noun(noun) for noun in content.get("synonyms", ())),
     )
-    if not words.names:
-        raise ValueError(f"classes.{token}.names: expected at least one name")
+    numbers = {noun.number for noun in words.names}
+    if not numbers & {"singular", "plural"} or not numbers & {"singular", "amount"}:
+        raise ValueError(f"classes.{token}.names: expected a name that can be a subject and one that can be an amount")
     return words
 
 
 def _noun(content: Mapping[str, Any]) -> Noun:
-    if content["number"] not in {"singular", "plural"}:
-        raise ValueError(f"{content['text']}: expected number singular or plural, got {content['number']!r}")
-    return Noun(content["text"], content["number"] == "plural")
+    if content["number"] not in {"singular", "plural", "amount"}:
+        raise ValueError(f"{content['text']}: expected number singular, plural or amount; got {content['number']!r}")
+    return Noun(content["text"], content["number"])
 
 
 def _region(key: str, content: Mapping[str, Any]) -> Region:

@@ -114,6 +114,10 @@ class View:
         """The share of a class in what carries one, in whole percent."""
         return whole_percent(self.counts[class_id], self.valid)
 
+    def is_trace(self, class_id: int) -> bool:
+        """Whether a class has next to nothing of what carries a class."""
+        return 100 * self.counts[class_id] < lexicon().traces.below * self.valid
+
     def size(self, class_id: int) -> Size | None:
         """The band of a class's share; None where it depends on whether pixels without data count."""
         of_valid = lexicon().size(self.percent(class_id))
@@ -163,9 +167,10 @@ class Tile:
         return None
 
     def peak(self, class_id: int) -> str | None:
-        """The quarter that holds more of a class than any other; None where two are level."""
+        """The quarter that holds clearly more of a class than any other; None where there is no such quarter."""
         counts = sorted(((self.views[quarter].counts[class_id], quarter) for quarter in QUARTERS), reverse=True)
-        return counts[0][1] if counts[0][0] > counts[1][0] else None
+        (most, quarter), (second, _) = counts[:2]
+        return quarter if most >= second + self.noise and 10 * most >= 11 * second else None
 
 
 def observe(counts: Counts) -> Tile:

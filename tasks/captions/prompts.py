@@ -63,7 +63,7 @@ class Recipe:
 
 
 @dataclass(frozen=True, eq=False)
-class Tile:
+class TileView:
     """What is known of a tile when a model is asked about it.
 
     Attributes:
@@ -116,7 +116,7 @@ def load_recipe(prompt: str | Path, kind: RecipeKind | None = None, overall: Ove
     return recipe
 
 
-def messages(recipe: Recipe, tiles: Sequence[Tile]) -> list[dict[str, Any]]:
+def messages(recipe: Recipe, tiles: Sequence[TileView]) -> list[dict[str, Any]]:
     """The chat messages of one request, as an OpenAI-compatible endpoint takes them.
 
     Args:
@@ -143,7 +143,7 @@ def messages(recipe: Recipe, tiles: Sequence[Tile]) -> list[dict[str, Any]]:
 
 
 def request_body(
-    recipe: Recipe, tiles: Sequence[Tile], *, model: str, max_tokens: int, parameters: Mapping[str, Any]
+    recipe: Recipe, tiles: Sequence[TileView], *, model: str, max_tokens: int, parameters: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The body of one request to a chat endpoint.
 
@@ -164,7 +164,7 @@ def request_body(
     return {"model": model, "messages": asked, **_answer_room(max_tokens, len(tiles), parameters), **parameters}
 
 
-def prompt_sha256(recipe: Recipe, tile: Tile, *, max_tokens: int, parameters: Mapping[str, Any]) -> str:
+def prompt_sha256(recipe: Recipe, tile: TileView, *, max_tokens: int, parameters: Mapping[str, Any]) -> str:
     """The key of what is asked of a tile, in hex.
 
     It covers the recipe with its templates, the tile's own context, the pixels of its image, and the captioner's
@@ -196,12 +196,12 @@ def _answer_room(max_tokens: int, tiles: int, parameters: Mapping[str, Any]) -> 
     return {} if own else {"max_tokens": max_tokens * tiles}
 
 
-def _context(kind: RecipeKind, tile: Tile) -> TextContext | VisionContext:
+def _context(kind: RecipeKind, tile: TileView) -> TextContext | VisionContext:
     algorithm = text_context if kind == "text" else vision_context
     return algorithm(tile.tile_id, tile.counts)
 
 
-def _variables(recipe: Recipe, tiles: Sequence[Tile]) -> dict[str, Any]:
+def _variables(recipe: Recipe, tiles: Sequence[TileView]) -> dict[str, Any]:
     """The templates' variables: both templates of a recipe see the same."""
     contexts = [_context(recipe.kind, tile) for tile in tiles]
     if recipe.kind == "text":
@@ -209,13 +209,13 @@ def _variables(recipe: Recipe, tiles: Sequence[Tile]) -> dict[str, Any]:
     return {"tiles": contexts, "legend": LEGEND}
 
 
-def _sent_pixels(tile: Tile) -> NDArray[np.uint8]:
+def _sent_pixels(tile: TileView) -> NDArray[np.uint8]:
     if tile.ids is None:
         raise ValueError(f"tile {tile.tile_id}: the vision recipe needs the tile's land-cover map")
     return tile.ids[::PIXEL_STEP, ::PIXEL_STEP]
 
 
-def _image_part(tile: Tile) -> dict[str, Any]:
+def _image_part(tile: TileView) -> dict[str, Any]:
     encoded = base64.b64encode(palette_png(_sent_pixels(tile))).decode("ascii")
     return {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{encoded}"}}
 
@@ -264,16 +264,16 @@ def _line(traceback: TracebackType | None) -> int:
     return line
 
 
-def _trial(pixels: Sequence[int]) -> Tile:
+def _trial(pixels: Sequence[int]) -> TileView:
     """A made tile with so many pixels of each id in every patch."""
     counts = np.tile(np.asarray(pixels, dtype=np.int32), (len(PATCHES), 1))
-    return Tile("trial", counts, np.zeros((4, 4), dtype=np.uint8))
+    return TileView("trial", counts, np.zeros((4, 4), dtype=np.uint8))
 
 
 _EVERY_CLASS = _trial([1_000] * N_IDS)
 _ONLY_TRACES = _trial([16_380, 4] + [0] * (N_IDS - 2))
 _NO_DATA = _trial([16_384] + [0] * (N_IDS - 1))
-_TRIALS: dict[RecipeKind, list[list[Tile]]] = {
+_TRIALS: dict[RecipeKind, list[list[TileView]]] = {
     "text": [[_EVERY_CLASS], [_ONLY_TRACES], [_NO_DATA]],
     "vision": [[_EVERY_CLASS], [_NO_DATA], *([_EVERY_CLASS] * n for n in range(2, MOST_IMAGES + 1))],
 }

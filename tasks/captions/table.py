@@ -111,7 +111,7 @@ def read_versions(file: BinaryIO, name: str) -> Iterator[Caption]:
         for batch in table.iter_batches(_GROUP, columns=VERSIONS.names):
             for row in batch.cast(VERSIONS).to_pylist():
                 yield Caption(**row | {"flags": tuple(row["flags"])})
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(f"{name}: not a readable table of captions: {error}") from error
 
 

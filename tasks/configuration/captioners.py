@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 
 from tasks.configuration.base import Part
-from tasks.configuration.values import Count, HttpAddress, Name, Number, OpenMapping, Options, Seed, Text, Window
+from tasks.configuration.values import Count, HttpAddress, Key, Name, Number, OpenMapping, Options, Seed, Text, Window
 
 BUILT_IN_PROMPTS = ("text", "vision", "rules")
 
@@ -44,9 +44,7 @@ class Endpoint(Part):
 
     endpoint: HttpAddress = Field(description="Base address of an OpenAI-compatible API, such as https://host/v1.")
     model: Text = Field(description="The model's name at that endpoint.")
-    api_key: SecretStr | None = Field(
-        None, min_length=1, description="The key: ${NAME} from the environment, or prefect-secret:BLOCK."
-    )
+    api_key: Key | None = Field(None, description="${NAME} from the environment, or prefect-secret:BLOCK.")
     concurrency: Count = Field(16, description="Most requests in flight at once.")
     price: Price | None = Field(None, description="Price per million tokens.")
     quota: Quota | None = Field(None, description="Limits of the account; absent: as fast as it goes.")
@@ -80,9 +78,7 @@ class Captioner(Part):
     )
     endpoint: HttpAddress | None = Field(None, description="Base address of an OpenAI-compatible API.")
     model: Text | None = Field(None, description="The model's name at that endpoint.")
-    api_key: SecretStr | None = Field(
-        None, min_length=1, description="The key: ${NAME} from the environment, or prefect-secret:BLOCK."
-    )
+    api_key: Key | None = Field(None, description="${NAME} from the environment, or prefect-secret:BLOCK.")
     images_per_request: Count = Field(1, le=4, description="Tiles in one request; more than one for vision only.")
     max_tokens: Count = Field(300, description="Budget of an answer, tokens per tile.")
     parameters: OpenMapping = Field(

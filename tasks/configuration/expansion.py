@@ -13,21 +13,20 @@ from tasks.configuration.masking import MASK, Loc
 from tasks.configuration.mistakes import Mistake
 
 _DEEPEST = 32
+_MASKED = "a secret was written out here and is masked; use ${NAME} or prefect-secret:BLOCK instead"
 _PLACE = re.compile(r"\$\$\{|\$\{(?P<name>[^}]*)\}?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def plain(given: object) -> tuple[dict[str, Any], list[Mistake]]:
+def plain(given: Mapping[Any, Any]) -> tuple[dict[str, Any], list[Mistake]]:
     """A copy of a configuration in JSON's types alone, and what in it has none.
 
     Args:
         given: what a YAML file, a stored parameter or a caller says.
 
     Returns:
-        The mapping ({} where there is none), and the mistakes; a value in a mistake is None in the copy.
+        The mapping, and the mistakes; a value in a mistake is None in the copy.
     """
-    if not isinstance(given, Mapping):
-        return {}, [Mistake((), "expected a mapping of keys, such as name: my-campaign")]
     found: list[Mistake] = []
     return _plain(given, (), found), found
 
@@ -49,7 +48,7 @@ def _plain(value: object, loc: Loc, found: list[Mistake]) -> Any:  # noqa: ANN40
     if isinstance(value, str) and not _is_clean(value):
         found.append(Mistake(loc, "expected a text without control or half characters", False))
     elif isinstance(value, str) and MASK in value:
-        found.append(Mistake(loc, "a secret was written out here and is masked; use ${NAME} or prefect-secret:BLOCK"))
+        found.append(Mistake(loc, _MASKED, False))
     elif isinstance(value, float) and not math.isfinite(value):
         found.append(Mistake(loc, "expected a finite number", False))
     elif value is None or isinstance(value, str | bool | int | float):

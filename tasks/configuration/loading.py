@@ -80,7 +80,7 @@ def _read(path: Path) -> tuple[Any, list[tuple[str, str]]]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise _unreadable(path, f"{place}not YAML: {_harmless(error.problem or error.context)}") from None
+        raise _unreadable(path, f"{place}not YAML: {_harmless(error)}") from None
     except (yaml.YAMLError, ValueError, AttributeError, KeyError, TypeError, RecursionError):
         # A character that YAML forbids, a tagged value that is not what its tag says, lists nested without end.
         raise _unreadable(path, "not YAML that can be read") from None
@@ -90,9 +90,9 @@ def _unreadable(path: Path, reason: str) -> ConfigurationError:
     return ConfigurationError(str(path), [("file", reason)])
 
 
-def _harmless(problem: str | None) -> str:
+def _harmless(error: yaml.MarkedYAMLError) -> str:
     """YAML's words without what they quote of the file: an unquoted key may begin with a character of YAML's."""
-    return re.sub(r"(['\"])[^'\"]{2,}\1", "a value", problem or "it breaks off")
+    return re.sub(r"(['\"])[^'\"]{2,}\1", "a value", ", ".join(filter(None, [error.context, error.problem])))
 
 
 def _keys_given_twice(node: yaml.Node, loc: Loc, above: tuple[yaml.Node, ...]) -> Iterator[tuple[str, str]]:

@@ -48,7 +48,7 @@ def mask_under(key: str, value: Any) -> Any:  # noqa: ANN401 - as mask
     """The value of one key, masked."""
     if not is_secret_key(key):
         return mask(value)
-    return value if value is None or isinstance(value, bool) or is_reference(value) else MASK
+    return value if value in (None, "") or isinstance(value, bool) or is_reference(value) else MASK
 
 
 def mask_text(text: str) -> str:

@@ -13,9 +13,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from tasks.configuration.masking import MASK, Loc
+from tasks.configuration.masking import Loc
 
-_SHOWN = 60
+_SHOWN = 100
 _KEY_ERROR = "[key]"
 _EXPECTED = {
     "int_type": "expected a whole number",
@@ -37,9 +37,9 @@ _EXPECTED = {
     "dict_type": "expected a mapping of keys",
     "model_type": "expected a mapping of keys",
     "model_attributes_type": "expected a mapping of keys",
-    "greater_than": "expected more than {gt}",
-    "greater_than_equal": "expected {ge} or more",
-    "less_than_equal": "expected {le} or less",
+    "greater_than": "expected more than {gt:g}",
+    "greater_than_equal": "expected {ge:g} or more",
+    "less_than_equal": "expected {le:g} or less",
     "literal_error": "expected {expected}",
     "mistake": "{expected}",
 }
@@ -138,7 +138,7 @@ def _short(value: object) -> str:
         return "a list" if value else "an empty list"
     text = json.dumps(value, ensure_ascii=False) if value is not None else "nothing"
     text = "".join(character if character.isprintable() else "?" for character in text)
-    return text if len(text) <= _SHOWN or MASK in text else f"{text[: _SHOWN - 1]}…"
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN // 3]} … {text[-_SHOWN // 2 :]}"
 
 
 def _parts_at(loc: Iterable[str | int], root: type[BaseModel]) -> list[type[BaseModel]]:

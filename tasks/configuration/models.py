@@ -6,6 +6,7 @@ secrets masked; in between, its fields hold the expanded values. So it can be a 
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -192,6 +193,8 @@ class Campaign(Part):
     def _from_written(cls, given: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:  # noqa: ANN401 - any input
         if isinstance(given, cls):
             return given
+        if not isinstance(given, Mapping):
+            raise ConfigurationError("configuration", [("(top level)", "expected a mapping of keys")])
         written, found = expansion.plain(given)
         paths.make_absolute(written, Path.cwd())
         expanded, unset = expansion.expand(written)
@@ -216,7 +219,7 @@ class Campaign(Part):
     @property
     def written(self) -> dict[str, Any]:
         """The mapping as written, `${NAME}` unexpanded and secrets in clear: to derive another campaign from."""
-        return dict(self._written)
+        return copy.deepcopy(self._written)
 
     @property
     def written_secrets(self) -> list[str]:

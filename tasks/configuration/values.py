@@ -11,10 +11,10 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from tasks.configuration.masking import mask
+from tasks.configuration.masking import SECRET_BLOCK, mask
 
 MERCATOR_LATITUDE = 85.0511287798066
 """Web Mercator ends at this latitude, in degrees: arctan(sinh(pi))."""
@@ -121,6 +121,14 @@ def _http(value: str) -> str:
         raise mistaken(expected)
     return value
 
+
+def _key(value: SecretStr) -> SecretStr:
+    if value.get_secret_value() in {"", SECRET_BLOCK}:
+        raise mistaken("expected a key that is not empty: ${NAME} or prefect-secret:BLOCK")
+    return value
+
+
+Key = Annotated[SecretStr, AfterValidator(_key)]
 
 HttpAddress = Annotated[str, AfterValidator(_http)]
 

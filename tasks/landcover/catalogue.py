@@ -7,7 +7,7 @@ Any other folder is known by its rasters' headers.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -21,7 +21,15 @@ from tasks.errors import InputError
 from tasks.landcover.classes import ClassTable, Layout
 from tasks.landcover.headers import Header, read_header
 from tasks.planning.areas import blocks_within, tiles_of_blocks
-from tasks.planning.grid import Floats, Ints, latitude_of_edge, longitude_of_edge, pixel_longitudes
+from tasks.planning.grid import (
+    TILE_SIZE,
+    Floats,
+    Ints,
+    latitude_of_edge,
+    longitude_of_edge,
+    pixel_latitudes,
+    pixel_longitudes,
+)
 from tasks.storage import Place, filesystem
 
 _WORLDCOVER = re.compile(
@@ -30,6 +38,9 @@ _WORLDCOVER = re.compile(
 _RASTERS = (".tif", ".tiff", ".vrt", ".jp2", ".img")
 _DEGREES = 3
 """Degrees along one side of a WorldCover file."""
+
+_CELLS_AROUND = 360 // _DEGREES
+"""WorldCover files around the world."""
 
 _POINTS_AT_ONCE = 1 << 16
 _OPEN_AT_ONCE = 8
@@ -69,8 +80,11 @@ class Catalogue(Protocol):
         A name may be that of a raster that should be there and is not.
         """
 
-    def needed(self, x: Ints, y: Ints) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-        """The rasters that tiles need, each with which of the tiles need it; missing ones too, by name."""
+    def needed(self, x: Ints, y: Ints) -> list[str]:
+        """The rasters that any of the tiles needs, by name; those too that should be there and are not."""
+
+    def needing(self, name: str, x: Ints, y: Ints) -> NDArray[np.bool_]:
+        """Which of the tiles need a raster."""
 
     def tiles(self) -> Iterator[tuple[Ints, Ints]]:
         """All tiles whose centre lies on a raster, in batches."""
@@ -90,24 +104,39 @@ class LaidOut:
 
     def under(self, lon: Floats, lat: Floats) -> tuple[NDArray[np.int32], list[str]]:
         """The file under each point, whether it is there or not."""
-        columns = np.floor(lon / _DEGREES).astype(np.int64)
-        # A file's northern edge belongs to it, as its pixels' do.
-        rows = (np.ceil(lat / _DEGREES) - 1).astype(np.int64)
-        cells, index = np.unique(np.stack([columns, rows], axis=1), axis=0, return_inverse=True)
-        names = [self.name(int(column) * _DEGREES, int(row) * _DEGREES) for column, row in cells]
-        return index.ravel().astype(np.int32), names
+        cells, index = np.unique(self._cells(lon, lat), return_inverse=True)
+        return index.ravel().astype(np.int32), self._names(cells)
 
-    def needed(self, x: Ints, y: Ints) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-        """The files that tiles need, each with which of the tiles need it."""
-        first_column = pixel_longitudes(x.astype(np.int64) * 256)
-        last_column = pixel_longitudes(x.astype(np.int64) * 256 + 255)
-        north, south = latitude_of_edge(y), latitude_of_edge(y + 1)
-        columns = [np.floor(edge / _DEGREES).astype(np.int64) for edge in (first_column, last_column)]
-        rows = [(np.ceil(edge / _DEGREES) - 1).astype(np.int64) for edge in (north, south)]
-        corners = np.stack([np.stack([column, row], axis=1) for column in columns for row in rows], axis=1)
-        for column, row in np.unique(corners.reshape(-1, 2), axis=0):
-            mask = ((corners[..., 0] == column) & (corners[..., 1] == row)).any(axis=1)
-            yield self.name(int(column) * _DEGREES, int(row) * _DEGREES), mask
+    def needed(self, x: Ints, y: Ints) -> list[str]:
+        """The files that any of the tiles needs, there or not."""
+        cells = np.unique(np.concatenate(self._corners(x, y)))
+        return sorted(self._names(cells))
+
+    def needing(self, name: str, x: Ints, y: Ints) -> NDArray[np.bool_]:
+        """Which of the tiles need a file."""
+        corners = self._corners(x, y)
+        wanted = next((cell for cell in np.unique(np.concatenate(corners)) if self._names([cell]) == [name]), None)
+        need: NDArray[np.bool_] = np.logical_or.reduce([corner == wanted for corner in corners])
+        return need
+
+    def _corners(self, x: Ints, y: Ints) -> list[NDArray[np.int64]]:
+        """The cell under each of the four corner pixels of tiles."""
+        left, right = (pixel_longitudes(x.astype(np.int64) * TILE_SIZE + pixel) for pixel in (0, TILE_SIZE - 1))
+        upper, lower = (pixel_latitudes(y.astype(np.int64) * TILE_SIZE + pixel) for pixel in (0, TILE_SIZE - 1))
+        return [self._cells(lon, lat) for lon in (left, right) for lat in (upper, lower)]
+
+    @staticmethod
+    def _cells(lon: Floats, lat: Floats) -> NDArray[np.int64]:
+        """The 3 x 3 degrees cell under each point, as one number."""
+        column = np.floor(lon / _DEGREES).astype(np.int64)
+        # A file's northern edge belongs to it, as its pixels' do.
+        row = (np.ceil(lat / _DEGREES) - 1).astype(np.int64)
+        return row * _CELLS_AROUND + column + _CELLS_AROUND // 2
+
+    def _names(self, cells: Iterable[np.int64]) -> list[str]:
+        """The names of the files of cells."""
+        places = [divmod(int(cell), _CELLS_AROUND) for cell in cells]
+        return [self.name((column - _CELLS_AROUND // 2) * _DEGREES, row * _DEGREES) for row, column in places]
 
     def tiles(self) -> Iterator[tuple[Ints, Ints]]:
         """All tiles whose centre lies on a file that is there."""
@@ -129,7 +158,7 @@ class Scanned:
     unreadable: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
-    def _names(self) -> list[str]:
+    def _header_names(self) -> list[str]:
         return list(self.headers)
 
     @cached_property
@@ -154,26 +183,31 @@ class Scanned:
             for raster in np.unique(owner[box])[::-1]:
                 at = np.unique(point[owner[box] == raster]) + start
                 found[at[headers[raster].holds(lon[at], lat[at])]] = raster
-        return found, self._names
+        return found, self._header_names
 
-    def needed(self, x: Ints, y: Ints) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-        """The rasters that tiles need, each with which of the tiles need it."""
+    def needed(self, x: Ints, y: Ints) -> list[str]:
+        """The rasters that any of the tiles needs."""
         if not len(x):
-            return
-        west, east = longitude_of_edge(x), longitude_of_edge(x + 1)
-        north, south = latitude_of_edge(y), latitude_of_edge(y + 1)
+            return []
         tree, owner = self._boxes
+        west, south, east, north = _edges(x, y)
         around = shapely.box(west.min(), south.min(), east.max(), north.max())
-        for raster in np.unique(owner[tree.query(around)]):
-            name = self._names[raster]
-            mask = self.headers[name].touches(west, south, east, north)
-            if mask.any():
-                yield name, mask
+        near = [self._header_names[raster] for raster in np.unique(owner[tree.query(around)])]
+        return [name for name in near if self.needing(name, x, y).any()]
+
+    def needing(self, name: str, x: Ints, y: Ints) -> NDArray[np.bool_]:
+        """Which of the tiles need a raster."""
+        return self.headers[name].touches(*_edges(x, y))
 
     def tiles(self) -> Iterator[tuple[Ints, Ints]]:
         """All tiles whose centre lies on a raster."""
         bounds = [box for header in self.headers.values() for box in header.degrees]
         yield from tiles_of_blocks(blocks_within(bounds), lambda lon, lat: self.under(lon, lat)[0] >= 0)
+
+
+def _edges(x: Ints, y: Ints) -> tuple[Floats, Floats, Floats, Floats]:
+    """West, south, east and north of tiles, in degrees."""
+    return longitude_of_edge(x), latitude_of_edge(y + 1), longitude_of_edge(x + 1), latitude_of_edge(y)
 
 
 def catalogue(source: Place, table: ClassTable) -> Catalogue:

@@ -7,6 +7,7 @@ warp of a raster in EPSG:4326 is two index vectors. A raster in any other CRS go
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -92,17 +93,30 @@ def opened(raster: Raster, ids: Mapping[int, int]) -> Iterator[OpenRaster]:
     Raises:
         SourceError: it cannot be opened, is no map of whole numbers, or has a size or place that does not fit its name.
     """
-    with gdal_environment(raster.place):
+    with opened_chip(raster) as dataset:
+        reason = _misfit(raster, dataset)
+        if reason:
+            raise SourceError({raster.name: reason})
+        yield _prepare(raster, dataset, ids)
+
+
+@contextmanager
+def opened_chip(raster: Raster) -> Iterator[Any]:
+    """Opens a raster for this thread as it is; yields rasterio's handle.
+
+    Raises:
+        SourceError: it cannot be opened.
+    """
+    with gdal_environment(raster.place), warnings.catch_warnings():
+        # A chip need not have a georeference, and one that must is checked for it.
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
         try:
             dataset = rasterio.open(raster.place.gdal_path)
         except (rasterio.errors.RasterioError, OSError) as error:
             reason = f"cannot be opened as a raster (damaged or cut short?): {gdal_reason(error)}"
             raise SourceError({raster.name: reason}) from error
         with dataset:
-            reason = _misfit(raster, dataset)
-            if reason:
-                raise SourceError({raster.name: reason})
-            yield _prepare(raster, dataset, ids)
+            yield dataset
 
 
 def _misfit(raster: Raster, dataset: Any) -> str:  # noqa: ANN401 - rasterio ships no types

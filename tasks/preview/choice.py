@@ -1,4 +1,4 @@
-"""Which tiles the preview page shows: a sample that spreads over splits and classes, always the same for the same tiles."""
+"""Which tiles the preview page shows: a sample spread over splits and classes, the same for the same tiles."""
 
 from __future__ import annotations
 

@@ -29,6 +29,9 @@ BUDGET = 3_000_000
 _LEAST_PICTURE = 1_500
 """Bytes that a card's map may take at the least: where less is left, there are fewer cards."""
 
+_MAP_HEIGHT = 31
+"""The map's height where there is room for it, in the page's unit of text (rem)."""
+
 
 @dataclass(frozen=True)
 class Page:
@@ -104,7 +107,10 @@ def _html(page: Page, drawn: TileMap | None, views: Sequence[View]) -> bytes:
 def _generated_style(drawn: TileMap | None) -> str:
     """What the style sheet takes from elsewhere: the legend's colours, and the map's proportions."""
     colours = "".join(f".c{class_id}{{background:rgb{colour}}}" for class_id, colour in enumerate(COLOURS))
-    return colours if drawn is None else f"{colours}.map{{--aspect:{drawn.columns / drawn.rows:.4f}}}"
+    if drawn is None:
+        return colours
+    aspect = drawn.columns / drawn.rows
+    return f"{colours}.where{{--aspect:{aspect:.4f};--width:{_MAP_HEIGHT * aspect:.1f}rem}}"
 
 
 @cache

@@ -1,7 +1,7 @@
 """The page's map: where the tiles lie and how they stand, drawn without any map service.
 
-The map is in Web-Mercator, in which zoom-14 tiles are squares of one size. Where there are too many to see, a cell of the
-map is a square of 2 x 2, 4 x 4 ... tiles: the tiles of a lower zoom.
+The map is in Web-Mercator, in which zoom-14 tiles are squares of one size. Where there are too many to see, a cell of
+the map is a square of 2 x 2, 4 x 4 ... tiles: the tiles of a lower zoom.
 """
 
 from __future__ import annotations
@@ -75,7 +75,8 @@ def draw(lon: NDArray[np.floating], lat: NDArray[np.floating], status: NDArray[n
     """Draws the tiles that have coordinates.
 
     Args:
-        lon, lat: centres in degrees, NaN for tiles without georeference.
+        lon: centres in degrees east, NaN for tiles without georeference.
+        lat: centres in degrees north, likewise.
         status: indices into `STATUSES`.
 
     Returns:
@@ -106,10 +107,14 @@ def draw(lon: NDArray[np.floating], lat: NDArray[np.floating], status: NDArray[n
         tiles_across=side,
         crowded=bool(counts.sum(axis=2).max() > 1),
         layers=_layers(counts),
-        failures=_squares((counts[..., _FAILED] > 0) & (counts.argmax(axis=2) != _FAILED), inset=0.3),
-        meridians=_graticule(west, east, _longitude_label, lambda degrees: (degrees - west) / (east - west)),
+        failures=_squares((counts[..., _FAILED] > 0) & (counts.argmax(axis=2) != _FAILED), inset=0.25),
+        meridians=_graticule(west, east, 10, _longitude_label, lambda degrees: (degrees - west) / (east - west)),
         parallels=_graticule(
-            south, north, _latitude_label, lambda degrees: (float(_mercator(np.float64(degrees))) / side - top) / rows
+            south,
+            north,
+            20,
+            _latitude_label,
+            lambda degrees: (float(_mercator(np.float64(degrees))) / side - top) / rows,
         ),
         scale=_scale(west, east, south, north),
         placed=int(placed.sum()),
@@ -189,14 +194,14 @@ def _squares(mask: NDArray[np.bool_], inset: float = 0) -> str:
 
 
 def _graticule(
-    low: float, high: float, label: Callable[[float, int], str], place: Callable[[float], float]
+    low: float, high: float, first: int, label: Callable[[float, int], str], place: Callable[[float], float]
 ) -> tuple[Line, ...]:
-    """At most four lines at round degrees, none so near an edge that its label would not fit."""
+    """At most four lines at round degrees, none so near an edge (before ``first`` percent) that labels would meet."""
     step = next(step for step in _STEPS if (high - low) / step <= 4 or step == _STEPS[-1])
     decimals = 3 if step < 0.01 else 2 if step < 0.1 else 1 if step < 1 else 0
     degrees = (number * step for number in range(math.ceil(low / step), math.floor(high / step) + 1))
     lines = (Line(label(value, decimals), round(100 * place(value), 2)) for value in degrees)
-    return tuple(line for line in lines if 5 <= line.at <= 92)
+    return tuple(line for line in lines if first <= line.at <= 88)
 
 
 def position(lon: float, lat: float) -> str | None:
