@@ -93,7 +93,8 @@ def _end_with_users(users: Path, handed: queue.SimpleQueue[uvicorn.Server]) -> N
     a server of its own.
     """
     take_lock(users, fcntl.LOCK_EX)
-    server = handed.get()
+    if handed.empty() or not (server := handed.get()).config.loaded:
+        os._exit(0)  # Nothing has been opened yet, let alone written.
     begun = time.monotonic()
     deadline = begun + ENDING_SECONDS
     while time.monotonic() < deadline and (

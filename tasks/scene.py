@@ -116,7 +116,7 @@ def _vegetation(ids: Ids, ground: _Ground, rng: np.random.Generator) -> None:
 
 
 def _fields(ids: Ids, ground: _Ground, rng: np.random.Generator) -> None:
-    """Parcels of crops on the low ground, some fallow, some planted with trees, hedges between them."""
+    """Parcels of crops on the low ground, some at rest, some planted with trees, hedges between them."""
     rows, columns = ids.shape
     arable = _noise(ids.shape, (700, 260), rng) + 0.55 - 1.1 * np.abs(ground.height - 0.3)
     row, column = np.arange(rows, dtype=np.int32)[:, None], np.arange(columns, dtype=np.int32)

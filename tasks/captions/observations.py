@@ -72,7 +72,8 @@ class View:
         counts: pixels by class id.
         pixels: all of them.
         valid: those that carry a class.
-        ranked: ids of the classes of note, most pixels first (equal counts by id): more than noise, or a tenth of the region.
+        ranked: ids of the classes of note (more than noise, or a tenth of the region), most pixels first, equal counts
+            by id.
         leaders: ids of the class or classes with the largest count.
     """
 
@@ -99,6 +100,11 @@ class View:
             if 100 * most >= percent * self.pixels:
                 return extent
         return Extent.MOST if 2 * most > self.pixels else Extent.LEAD
+
+    @property
+    def sparse(self) -> bool:
+        """Whether what is said of the region must be said of its mapped part: a tenth or more has no data."""
+        return 10 * self.counts[NO_DATA] >= self.pixels
 
     @property
     def below_half(self) -> bool:
@@ -147,9 +153,7 @@ class Tile:
         """Ids of the classes that a caption must name besides the leaders: a tenth of the valid pixels or more."""
         whole = self.whole
         return tuple(
-            class_id
-            for class_id in whole.others
-            if 100 * whole.counts[class_id] >= _NOTABLE_PERCENT * whole.valid
+            class_id for class_id in whole.others if 100 * whole.counts[class_id] >= _NOTABLE_PERCENT * whole.valid
         )
 
     def spread(self, class_id: int) -> tuple[Spread, str] | None:

@@ -1,64 +1,29 @@
 """From facts to sentences: frames are drawn, filled and joined so that a caption reads as one piece.
 
-A frame is a sentence of `frames.yaml`. Which frame and which words are used is drawn from a seed with SHA-256, so that
-one seed gives one caption on every machine and under every version of Python.
+Which frame and which words are used is drawn from a seed with SHA-256, so that one seed gives one caption on every
+machine and under every version of Python.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.resources import files
 from itertools import count
 from typing import TypeVar
 
-import yaml
-
-from tasks.captions.lexicon import Lexicon, Noun, lexicon
-from tasks.captions.observations import View
+from tasks.captions.frames import Frame, Slot, frames, links
+from tasks.captions.lexicon import Noun, Size, lexicon
+from tasks.captions.observations import Extent, View
 
 _T = TypeVar("_T")
 
 _TRIED = 4
-"""Frames filled to see how they start, before one of them is taken."""
-
-_MARK = re.compile(r"\{(\w+)\}|\[(?:(\w+):)?([^|\]]*)\|([^\]]*)\]")
+"""Frames filled at most to see how they start, before one of them is taken."""
 
 
-@dataclass(frozen=True)
-class Slot:
-    """A place in a frame that is filled with words."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class Verb:
-    """A word that agrees with a slot: the one named, else the last one before it that names classes."""
-
-    singular: str
-    plural: str
-    slot: str
-
-
-@dataclass(frozen=True)
-class Frame:
-    """A sentence with slots.
-
-    Attributes:
-        text: as written in `frames.yaml`.
-        parts: fixed text, slots and verbs in their order.
-        slots: names of its slots.
-        says_cover: whether its fixed text uses the word "cover", which class nouns then avoid.
-    """
-
-    text: str
-    parts: tuple[str | Slot | Verb, ...]
-    slots: frozenset[str]
-    says_cover: bool
+_SAY_WHAT_IS_MAPPED = (Extent.EMPTY, Extent.ONLY_MAPPED)
+"""Extents whose frames say themselves what is mapped and what is not."""
 
 
 @dataclass(frozen=True)
@@ -80,24 +45,6 @@ class Statement:
     y: tuple[int, ...] = ()
     region: str | None = None
     link: str | None = None
-
-
-@cache
-def frames() -> dict[str, tuple[Frame, ...]]:
-    """All frames by occasion, such as ``opening.most``."""
-    content = _content()
-    return {
-        f"{topic}.{fact}": tuple(_frame(text) for text in texts)
-        for topic, facts in content.items()
-        if topic != "link"
-        for fact, texts in facts.items()
-    }
-
-
-@cache
-def links() -> dict[str, tuple[str, ...]]:
-    """Words that tie a sentence to the one before, by occasion."""
-    return {fact: tuple(texts) for fact, texts in _content()["link"].items()}
 
 
 class Draws:
@@ -139,7 +86,6 @@ class Prose:
     noun: str
     sentences: list[str] = field(default_factory=list)
     named: set[int] = field(default_factory=set)
-    _lexicon: Lexicon = field(default_factory=lexicon)
     _used: set[str] = field(default_factory=set)
     _last: dict[int, Noun] = field(default_factory=dict)
     _linked: bool = False
@@ -155,25 +101,32 @@ class Prose:
         return " ".join(self.sentences)
 
     def say(self, statement: Statement) -> None:
-        """Adds a sentence that says the statement, unlike the sentences before it where that can be helped."""
+        """Adds a sentence that says the statement, unlike the sentences before it where that can be helped.
+
+        Raises:
+            LookupError: no frame says it.
+        """
         filling = _Filling(self, statement)
-        candidates = [frame for occasion in statement.occasions for frame in frames()[occasion] if filling.fits(frame)]
-        fresh = [frame for frame in candidates if frame.text not in self._used] or candidates
-        start = self.draws.below(len(fresh))
-        order = fresh[start:] + fresh[:start]
-        frame, sentence = self._best_start([(frame, filling.sentence(frame)) for frame in order[:_TRIED]])
+        fitting = [frame for occasion in statement.occasions for frame in frames()[occasion] if filling.fits(frame)]
+        if not fitting:
+            raise LookupError(f"frames.yaml: no frame of {', '.join(statement.occasions)} fits {statement}")
+        options = [frame for frame in fitting if frame.text not in self._used] or fitting
+        first = self.draws.below(len(options))
+        tried = (options[first:] + options[:first])[:_TRIED]
+        frame, sentence = self._best_start((frame, filling.sentence(frame)) for frame in tried)
         self._used.add(frame.text)
-        self.named.update(statement.x if frame.slots & {"x", "m"} else ())
-        self.named.update(statement.y if frame.slots & {"y", "s"} else ())
+        if frame.slots & {"x", "m"}:
+            self.named.update(statement.x)
+        if frame.slots & {"y", "s"}:
+            self.named.update(statement.y)
         if statement.link and not self._linked and self.draws.below(2):
-            link = self.draws.of(links()[statement.link])
-            sentence = link + sentence[0].lower() + sentence[1:]
             self._linked = True
+            sentence = self.draws.of(links()[statement.link]) + sentence[0].lower() + sentence[1:]
         self.sentences.append(sentence)
 
-    def noun_of(self, class_id: int, amount: bool, avoid_cover: bool) -> Noun:
-        """What a class is called this time: a name at first, later another word than the last time."""
-        words = self._lexicon.nouns(class_id)
+    def class_noun(self, class_id: int, amount: bool, avoid_cover: bool) -> Noun:
+        """What a class is called this time: a name at first, and never twice running the same if it has another."""
+        words = lexicon().nouns(class_id)
         known = words.names if class_id not in self.named else words.names + words.synonyms
         options = [noun for noun in known if noun.number != ("plural" if amount else "amount")]
         if avoid_cover:
@@ -183,115 +136,102 @@ class Prose:
         self._last[class_id] = noun
         return noun
 
-    def region(self, key: str) -> str:
+    def region_phrase(self, key: str) -> str:
         """What a region is called this time."""
-        return self.draws.of(self._lexicon.regions[key].phrases[self.manner])
+        return self.draws.of(lexicon().regions[key].phrases[self.manner])
 
-    def _best_start(self, options: Sequence[tuple[Frame, str]]) -> tuple[Frame, str]:
-        """The option that starts least like the sentences before it; of equals, the first."""
+    def tile_phrase(self) -> str:
+        """What the tile is called here."""
+        return f"{'the' if self.sentences else 'this'} {self.noun}"
+
+    def _best_start(self, options: Iterable[tuple[Frame, str]]) -> tuple[Frame, str]:
+        """The option that starts least like the sentences before it: the first that starts anew, if there is one."""
         starts = [_start(sentence) for sentence in self.sentences]
-
-        def likeness(option: tuple[Frame, str]) -> int:
+        seen: list[tuple[int, tuple[Frame, str]]] = []
+        for option in options:
             start = _start(option[1])
-            return 2 * bool(starts and start[0] == starts[-1][0]) + (start in starts)
-
-        return min(options, key=likeness)
+            likeness = 2 * bool(starts and start[0] == starts[-1][0]) + (start in starts)
+            seen.append((likeness, option))
+            if not likeness:
+                break
+        return min(seen, key=lambda judged: judged[0])[1]
 
 
 class _Filling:
-    """The words that one statement offers to a frame."""
+    """The words that one statement offers to a frame: a slot that it cannot fill truly has no filler."""
 
     def __init__(self, prose: Prose, statement: Statement) -> None:
         self._prose = prose
-        self._statement = statement
-        self._view = statement.view
-        offered = {"tile", "noun"}
+        self._view = view = statement.view
+        self._others = bool(statement.y)
+        mapped = "the mapped part of " if view.sparse and view.extent not in _SAY_WHAT_IS_MAPPED else ""
+        fillers: dict[str, Callable[[bool], Noun]] = {
+            "tile": lambda _: Noun(mapped + prose.tile_phrase(), "singular"),
+            "noun": lambda _: Noun(prose.noun, "singular"),
+        }
         if statement.x:
-            offered |= {"x", "m"}
-        if statement.region is not None:
-            offered.add("r")
-        if len(statement.x) == 1 and self._view.valid and self._view.size(statement.x[0]):
-            offered.add("size")
+            fillers["x"] = lambda avoid_cover: self._listed(statement.x, amount=False, avoid_cover=avoid_cover)
+            fillers["m"] = lambda avoid_cover: self._listed(statement.x, amount=True, avoid_cover=avoid_cover)
+        if len(statement.x) == 1 and (size := view.size(statement.x[0])):
+            words = size.spoken
+            fillers["size"] = lambda _: Noun(
+                f"{prose.draws.of(words)} {prose.draws.of(lexicon().portions)}", "singular"
+            )
+        if region := statement.region:
+            of_region = mapped if region == view.region else ""
+            fillers["r"] = lambda _: Noun(of_region + prose.region_phrase(region), "singular")
         if statement.y:
-            offered.add("y")
-            if all(self._view.size(class_id) for class_id in statement.y):
-                offered.add("s")
-        self._offered = frozenset(offered)
+            fillers["y"] = lambda avoid_cover: self._listed(statement.y, amount=False, avoid_cover=avoid_cover)
+            sizes = {class_id: size for class_id in statement.y if (size := view.size(class_id))}
+            if len(sizes) == len(statement.y):
+                fillers["s"] = lambda avoid_cover: self._sized(sizes, avoid_cover)
+        self._fillers = fillers
 
     def fits(self, frame: Frame) -> bool:
         """Whether the frame says what is to be said: all of its slots can be filled, and further classes are named."""
-        names_others = bool(frame.slots & {"y", "s"})
-        return frame.slots <= self._offered and names_others == bool(self._statement.y)
+        return frame.slots <= self._fillers.keys() and bool(frame.slots & {"y", "s"}) == self._others
 
     def sentence(self, frame: Frame) -> str:
         """The frame filled with words."""
-        filled = {part.name: self._words(part.name, frame) for part in frame.parts if isinstance(part, Slot)}
-        text = []
-        last = "x"
+        filled = {
+            part.name: self._fillers[part.name](frame.says_cover) for part in frame.parts if isinstance(part, Slot)
+        }
+        words = []
         for part in frame.parts:
             if isinstance(part, str):
-                text.append(part)
+                words.append(part)
             elif isinstance(part, Slot):
-                text.append(filled[part.name].text)
-                last = part.name if part.name in {"x", "m", "y", "s"} else last
+                words.append(filled[part.name].text)
             else:
-                text.append(part.plural if filled[part.slot or last].plural else part.singular)
-        sentence = "".join(text)
+                words.append(part.plural if filled[part.slot].plural else part.singular)
+        sentence = "".join(words)
         return sentence[0].upper() + sentence[1:]
 
-    def _words(self, slot: str, frame: Frame) -> Noun:
-        statement, prose = self._statement, self._prose
-        if slot == "x":
-            return self._listed(statement.x, amount=False, avoid_cover=frame.says_cover)
-        if slot == "m":
-            return self._listed(statement.x, amount=True, avoid_cover=frame.says_cover)
-        if slot == "y":
-            return self._listed(statement.y, amount=False, avoid_cover=frame.says_cover)
-        if slot == "s":
-            return self._sized(statement.y, frame.says_cover)
-        if slot == "size":
-            size = self._view.size(statement.x[0])
-            assert size is not None  # noqa: S101 - offered only where there is one
-            return Noun(f"{prose.draws.of(size.spoken)} {prose.draws.of(lexicon().portions)}", "singular")
-        if slot == "r":
-            assert statement.region is not None  # noqa: S101 - offered only where there is one
-            return Noun(prose.region(statement.region), "singular")
-        if slot == "tile":
-            return Noun(f"{'the' if prose.sentences else 'this'} {prose.noun}", "singular")
-        return Noun(prose.noun, "singular")
-
-    def _listed(self, class_ids: Sequence[int], amount: bool, avoid_cover: bool) -> Noun:
-        nouns = [self._prose.noun_of(class_id, amount, avoid_cover) for class_id in class_ids]
+    def _listed(self, class_ids: Iterable[int], amount: bool, avoid_cover: bool) -> Noun:
+        nouns = [self._prose.class_noun(class_id, amount, avoid_cover) for class_id in class_ids]
         return nouns[0] if len(nouns) == 1 else Noun(_and([noun.text for noun in nouns]), "plural")
 
-    def _sized(self, class_ids: Sequence[int], avoid_cover: bool) -> Noun:
+    def _sized(self, sizes: dict[int, Size], avoid_cover: bool) -> Noun:
         """Classes with their sizes, those of one size together: "a medium share of grass and traces of water"."""
-        groups: dict[str, list[int]] = {}
-        for class_id in class_ids:
-            groups.setdefault(self._size_name(class_id), []).append(class_id)
+        draws = self._prose.draws
+        groups: dict[tuple[str, ...], list[int]] = {}
+        for class_id, size in sizes.items():
+            groups.setdefault(() if self._view.is_trace(class_id) else size.spoken, []).append(class_id)
         portions = lexicon().portions
-        turn = self._prose.draws.below(len(portions))
+        turn = draws.below(len(portions))
         phrases = []
-        plural = len(groups) > 1
-        for index, members in enumerate(groups.values()):
+        for index, (adjectives, members) in enumerate(groups.items(), start=turn):
             names = self._listed(members, amount=True, avoid_cover=avoid_cover).text
-            size = self._view.size(members[0])
-            assert size is not None  # noqa: S101 - the slot is offered only where all have one
-            portion = portions[(turn + index) % len(portions)]
-            if self._view.is_trace(members[0]):
-                phrases.append(f"{self._prose.draws.of(lexicon().traces.phrases)} {names}")
-                plural = True
+            portion = portions[index % len(portions)]
+            if not adjectives:
+                phrases.append(f"{draws.of(lexicon().traces.phrases)} {names}")
             elif len(members) > 1:
-                phrases.append(f"{self._prose.draws.of(size.spoken)} {portion}s of {names}")
-                plural = True
+                phrases.append(f"{draws.of(adjectives)} {portion}s of {names}")
             else:
-                phrases.append(f"a {self._prose.draws.of(size.spoken)} {portion} of {names}")
+                phrases.append(f"a {draws.of(adjectives)} {portion} of {names}")
         several = any(len(members) > 1 for members in groups.values())
-        return Noun(_groups(phrases, several), "plural" if plural else "singular")
-
-    def _size_name(self, class_id: int) -> str:
-        size = self._view.size(class_id)
-        return "traces" if size is None or self._view.is_trace(class_id) else size.name
+        plural = several or len(groups) > 1 or () in groups
+        return Noun(_joined_groups(phrases, several), "plural" if plural else "singular")
 
 
 def _start(sentence: str) -> list[str]:
@@ -302,34 +242,10 @@ def _and(items: Sequence[str]) -> str:
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
 
 
-def _groups(phrases: Sequence[str], several: bool) -> str:
+def _joined_groups(phrases: Sequence[str], several: bool) -> str:
     """Joins sized groups so that a list within one of them stays apart from the next."""
     if not several or len(phrases) == 1:
         return _and(phrases)
     if len(phrases) == 2:
         return " as well as ".join(phrases)
     return f"{', '.join(phrases[:-1])}, and {phrases[-1]}"
-
-
-def _content() -> dict[str, dict[str, list[str]]]:
-    content: dict[str, dict[str, list[str]]] = yaml.safe_load(
-        files("tasks.captions").joinpath("frames.yaml").read_text("utf-8")
-    )
-    return content
-
-
-def _frame(text: str) -> Frame:
-    parts: list[str | Slot | Verb] = []
-    fixed = []
-    end = 0
-    for mark in _MARK.finditer(text):
-        fixed.append(text[end : mark.start()])
-        if fixed[-1]:
-            parts.append(fixed[-1])
-        slot, agrees_with, singular, plural = mark.groups()
-        parts.append(Slot(slot) if slot else Verb(singular, plural, agrees_with or ""))
-        end = mark.end()
-    parts.append(text[end:])
-    fixed.append(text[end:])
-    slots = frozenset(part.name for part in parts if isinstance(part, Slot))
-    return Frame(text, tuple(parts), slots, "cover" in " ".join(fixed))

@@ -1,8 +1,8 @@
 """The rules captioner: a caption from a tile's counts, with no model and no service.
 
 It is the embedded default, the baseline for models, and the fallback. Facts come from `tasks.captions.observations`,
-sentences from `frames.yaml`; this module decides what is said, and in which order: the leading class, what is not mapped,
-the parts of the tile (by quarters, by halves or by class), the small classes, the main theme.
+sentences from `frames.yaml`; this module decides what is said, and in which order: the leading class, what is not
+mapped, the parts of the tile (by quarters, by halves or by class), the small classes, the main theme.
 """
 
 from __future__ import annotations
@@ -23,14 +23,20 @@ FEWEST_WORDS = 40
 _MOST_OTHERS = 2
 """Classes named beside the leader of a region."""
 
-_MOST_SMALL = 5
-"""Classes named in the sentence on what is small."""
+_MOST_TOGETHER = 5
+"""Classes named in one sentence on small classes, or on where classes lie."""
+
+_MOST_LEADERS = 4
+"""Classes on a par that are named again after the opening."""
 
 _SLIGHT_BELOW = 10
 """A trace of the tile that lies in one region is called a trace only below this percentage of the region."""
 
-_LONGEST_PART = 30
-_LONGEST_CLOSING = 22
+_PARTS_END = 108
+_DETAILS_END = 92
+"""Words from which on nothing more is told of parts or details: a sentence has at most 30, the closing one 22."""
+
+_SHORTEST_CLOSING = 6
 
 
 def describe(tile_id: str, counts: Counts) -> str:
@@ -50,34 +56,37 @@ def describe(tile_id: str, counts: Counts) -> str:
         for occasion in ("opening.empty", "blank.patches", "blank.closing"):
             prose.say(Statement((occasion,), tile.whole))
         return prose.text
-    prose.say(_opening(tile.whole, tile.notable))
+    prose.say(_opening(tile))
     for statement in _gap(tile):
         prose.say(statement)
     parts, details = _body(tile, draws)
     for statement in parts:
-        prose.say(statement)
+        if prose.words <= _PARTS_END:
+            prose.say(statement)
     for statement in details:
-        if prose.words + _LONGEST_PART + _LONGEST_CLOSING <= MOST_WORDS - _LONGEST_PART:
+        if prose.words <= _DETAILS_END:
             prose.say(statement)
-    small = tuple(class_id for class_id in tile.whole.ranked if class_id not in prose.named)[:_MOST_SMALL]
-    if small and prose.words + _LONGEST_PART + _LONGEST_CLOSING <= MOST_WORDS:
-        sized = all(tile.whole.size(class_id) for class_id in small)
-        prose.say(Statement(("rest.sized" if sized else "rest.unsized",), tile.whole, y=small))
-    for statement in _filling(tile):
-        if prose.words + _LONGEST_CLOSING // 3 < FEWEST_WORDS:
+    for statement in _rest(tile, prose.named):
+        if prose.words <= _PARTS_END:
             prose.say(statement)
+    for half in HALVES:
+        if prose.words + _SHORTEST_CLOSING < FEWEST_WORDS:
+            prose.say(_region(tile.views[half]))
     prose.say(_closing(tile, draws))
     return prose.text
 
 
-def _opening(whole: View, notable: tuple[int, ...]) -> Statement:
+def _opening(tile: Tile) -> Statement:
     """Names the leading class and every other that must be named."""
-    return Statement(_occasions("opening", whole, bool(notable)), whole, whole.leaders, notable)
+    whole = tile.whole
+    return Statement(_occasions("opening", whole, bool(tile.notable)), whole, whole.leaders, tile.notable)
 
 
 def _occasions(topic: str, view: View, others: bool) -> tuple[str, ...]:
     extent = view.extent
-    if extent is Extent.LEAD and view.below_half and (others or topic == "opening"):
+    if len(view.leaders) > _MOST_LEADERS and topic != "opening":
+        return (f"{topic}.many",)
+    if extent is Extent.LEAD and view.below_half and (topic == "opening" or (topic == "region" and others)):
         return f"{topic}.lead", f"{topic}.below_half"
     return (f"{topic}.{extent}",)
 
@@ -120,16 +129,15 @@ def _body(tile: Tile, draws: Draws) -> tuple[list[Statement], list[Statement]]:
 
 
 def _partition(tile: Tile) -> tuple[str, ...]:
-    """The quarters, two of them told as one half where one class leads both."""
-    leaders = {quarter: tile.views[quarter].leaders for quarter in QUARTERS}
-    extents = {quarter: tile.views[quarter].extent for quarter in QUARTERS}
-    for half, (one, other) in HALVES.items():
-        if leaders[one] == leaders[other] and extents[one] == extents[other] and len(leaders[one]) <= 1:
-            rest = [quarter for quarter in QUARTERS if quarter not in (one, other)]
-            opposite = next(key for key, pair in HALVES.items() if list(pair) == rest)
-            if leaders[rest[0]] == leaders[rest[1]] and extents[rest[0]] == extents[rest[1]] and len(leaders[rest[0]]) <= 1:
-                return half, opposite
-            return half, *rest
+    """The quarters, two of them told as one half where one class leads both in the same manner."""
+
+    def alike(quarters: tuple[str, str]) -> bool:
+        one, other = (tile.views[quarter] for quarter in quarters)
+        return one.leaders == other.leaders and one.extent == other.extent
+
+    for half, opposite in (("top", "bottom"), ("left", "right"), ("bottom", "top"), ("right", "left")):
+        if alike(HALVES[half]):
+            return (half, opposite) if alike(HALVES[opposite]) else (half, *HALVES[opposite])
     return QUARTERS
 
 
@@ -151,7 +159,7 @@ def _regions(tile: Tile, regions: tuple[str, ...]) -> list[Statement]:
 
 
 def _region(view: View, link: str | None = None) -> Statement:
-    others = view.others[:_MOST_OTHERS]
+    others = view.others[:_MOST_OTHERS] if len(view.leaders) <= _MOST_LEADERS else ()
     return Statement(_occasions("region", view, bool(others)), view, view.leaders, others, view.region, link)
 
 
@@ -185,18 +193,21 @@ def _where(tile: Tile, draws: Draws) -> list[Statement]:
         elif spread:
             groups.setdefault((f"class.{prefix}everywhere", WHOLE), []).append(class_id)
     return [
-        Statement((occasion,), whole, tuple(class_ids), region=None if region == WHOLE else region)
+        Statement((occasion,), whole, tuple(class_ids[:_MOST_TOGETHER]), region=None if region == WHOLE else region)
         for (occasion, region), class_ids in groups.items()
     ]
 
 
-def _filling(tile: Tile) -> Iterator[Statement]:
-    """More that is true, for captions that are still too short."""
-    for half in HALVES:
-        yield _region(tile.views[half])
+def _rest(tile: Tile, named: set[int]) -> Iterator[Statement]:
+    """Small classes that no sentence has named."""
+    whole = tile.whole
+    small = tuple(class_id for class_id in whole.ranked if class_id not in named)[:_MOST_TOGETHER]
+    if small:
+        sized = all(whole.size(class_id) for class_id in small)
+        yield Statement(("rest.sized" if sized else "rest.unsized",), whole, y=small)
 
 
 def _closing(tile: Tile, draws: Draws) -> Statement:
     whole = tile.whole
     companions = tile.notable[:1] if whole.extent in (Extent.VAST, Extent.MOST, Extent.LEAD) and draws.below(2) else ()
-    return Statement((f"closing.{whole.extent}",), whole, whole.leaders, companions)
+    return Statement(_occasions("closing", whole, bool(companions)), whole, whole.leaders, companions)

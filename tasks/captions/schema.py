@@ -35,6 +35,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from tasks.errors import EarthscribeError, InputError
 
@@ -193,6 +194,10 @@ def _engine(url: str) -> Engine:
         raise InputError(
             f"{database_name(parsed)}: PostgreSQL needs the package psycopg (missing: {error.name})"
         ) from error
+    except (TypeError, ValueError):
+        raise InputError(
+            f"{database_name(parsed)}: an option of its URL cannot be read, expected ?timeout=60"
+        ) from None
     if parsed.drivername == "sqlite":
         _prepare_sqlite(engine)
     return engine
@@ -206,11 +211,12 @@ def _prepare_sqlite(engine: Engine) -> None:
         except OSError as error:
             raise InputError(f"{path}: its folder cannot be made: {error.strerror}") from error
 
+    patience = float(str(engine.url.query.get("timeout", PATIENCE)))
+
     def settings(connection: SQLiteConnection, _record: object) -> None:
         connection.isolation_level = None  # transactions begin where `begin` below says, not where the driver guesses
-        if "timeout" not in engine.url.query:
-            connection.execute(f"PRAGMA busy_timeout={PATIENCE * 1000}")
-        connection.execute("PRAGMA journal_mode=WAL")  # who reads keeps nobody from writing
+        connection.execute(f"PRAGMA busy_timeout={round(patience * 1000)}")
+        _use_write_ahead_log(connection, patience)
         connection.execute("PRAGMA synchronous=FULL")  # what is committed is paid for: it survives a power cut
 
     def begin(connection: Connection) -> None:
@@ -219,6 +225,18 @@ def _prepare_sqlite(engine: Engine) -> None:
 
     event.listen(engine, "connect", settings)
     event.listen(engine, "begin", begin)
+
+
+def _use_write_ahead_log(connection: SQLiteConnection, patience: float) -> None:
+    """Lets readers and a writer go on side by side. For the lock that turning it on takes, SQLite does not wait."""
+    for attempt in Retrying(
+        retry=retry_if_exception(lambda error: _primary_code(error) == "SQLITE_BUSY"),
+        stop=stop_after_delay(patience),
+        wait=wait_random(0.005, 0.05),
+        reraise=True,
+    ):
+        with attempt:
+            connection.execute("PRAGMA journal_mode=WAL")
 
 
 def _bring_up_to_date(engine: Engine, part: str, upgrades: Sequence[Upgrade]) -> None:
@@ -252,6 +270,10 @@ def _missing_steps(connection: Connection, part: str, upgrades: Sequence[Upgrade
 def _explained(error: BaseException | None) -> str:
     """What went wrong, in one line, and what to do about it where that is known."""
     if isinstance(error, SQLiteError):
-        primary = "_".join(getattr(error, "sqlite_errorname", "").split("_")[:2])
-        return _ADVICE.get(primary, str(error))
+        return _ADVICE.get(_primary_code(error), str(error))
     return (str(error).strip().splitlines() or ["no reason given"])[0]
+
+
+def _primary_code(error: BaseException) -> str:
+    """SQLite's name for a kind of error, such as SQLITE_BUSY for SQLITE_BUSY_RECOVERY too."""
+    return "_".join(getattr(error, "sqlite_errorname", "").split("_")[:2])

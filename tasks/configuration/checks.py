@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tasks.configuration.captioners import BUILT_IN_PROMPTS, Captioner, Quota, default_account
-from tasks.configuration.masking import Loc
+from tasks.configuration.masking import SECRET_BLOCK, Loc
 from tasks.configuration.mistakes import Mistake, path_of
 from tasks.landcover.classes import built_in_products
 
@@ -37,6 +37,7 @@ def across(given: Mapping[str, Any]) -> Found:
         yield from _captioner(loc, captioner)
     yield from _names(given)
     yield from _accounts(given)
+    yield from _blocks(given, ())
 
 
 def _stores(given: Mapping[str, Any]) -> Found:
@@ -185,6 +186,18 @@ def _endpoints(given: Mapping[str, Any]) -> Iterator[tuple[Loc, Mapping[str, Any
             yield loc, captioner
         else:
             yield from _mappings(captioner["endpoints"], (*loc, "endpoints"))
+
+
+def _blocks(value: object, loc: Loc) -> Found:
+    """Only an endpoint's key is looked up in a Secret block of Prefect."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _blocks(item, (*loc, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _blocks(item, (*loc, index))
+    elif isinstance(value, str) and value.startswith(SECRET_BLOCK) and loc[-1] != "api_key":
+        yield Mistake(loc, f"{SECRET_BLOCK}BLOCK is for api_key alone; use ${{NAME}} here", False)
 
 
 def _captioners(given: Mapping[str, Any]) -> Iterator[tuple[Loc, Mapping[str, Any]]]:

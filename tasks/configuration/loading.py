@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,24 @@ from tasks.errors import ConfigurationError
 
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 _MERGE = "tag:yaml.org,2002:merge"
+_PLACE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_BRACED = re.compile("\\$\ue000([A-Za-z0-9_]+)\ue001")
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML's safe subset, in which a date stays the text that it is."""
+    """YAML's safe subset, in which a date stays a text, and ``${NAME}`` needs no quotes between braces.
+
+    There YAML would take its braces for its own: while it reads, characters that mean nothing to it stand for them, one
+    for one, so that lines and columns stay true.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(_PLACE.sub("$\ue000\\1\ue001", text))
+
+    def compose_scalar_node(self, anchor: dict[str, yaml.Node]) -> yaml.ScalarNode:
+        node = super().compose_scalar_node(anchor)
+        node.value = _BRACED.sub(r"${\1}", node.value)
+        return node
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -53,8 +68,9 @@ def load(path: Path) -> Campaign:
 
 
 def _default_name(path: Path) -> str:
-    """The file's name without suffix, other characters than a name may have as dashes."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip(".-_") or "campaign"
+    """The file's name without suffix, accents dropped, other characters than a name may have as dashes."""
+    letters = unicodedata.normalize("NFKD", path.stem).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", letters)[:100].strip(".-_") or "campaign"
 
 
 def _read(path: Path) -> tuple[Any, list[tuple[str, str]]]:
@@ -92,7 +108,8 @@ def _unreadable(path: Path, reason: str) -> ConfigurationError:
 
 def _harmless(error: yaml.MarkedYAMLError) -> str:
     """YAML's words without what they quote of the file: an unquoted key may begin with a character of YAML's."""
-    return re.sub(r"(['\"])[^'\"]{2,}\1", "a value", ", ".join(filter(None, [error.context, error.problem])))
+    text = ", ".join(filter(None, [error.context, error.problem]))
+    return re.sub(r"'([^']*)'", lambda quoted: quoted[0] if len(quoted[1]) <= 1 else "a value", text)
 
 
 def _keys_given_twice(node: yaml.Node, loc: Loc, above: tuple[yaml.Node, ...]) -> Iterator[tuple[str, str]]:

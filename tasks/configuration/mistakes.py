@@ -97,10 +97,11 @@ def from_pydantic(error: ValidationError, root: type[BaseModel]) -> Iterator[Mis
 
 
 def _from_detail(detail: ErrorDetails, root: type[BaseModel]) -> Mistake:
-    *loc, last = (step for step in detail["loc"] if step not in _tags(root))
+    *loc, last = _without_form(detail["loc"], root)
     kind = detail["type"]
-    if last == _KEY_ERROR:
-        return Mistake(tuple(loc), f"unknown; {_detail_text(detail)}{nearest(loc[-1], ())}", False)
+    if last == _KEY_ERROR and kind == "literal_error":
+        known = re.findall(r"'(\w+)'", str(detail["ctx"]["expected"]))
+        return Mistake(tuple(loc), f"unknown; {_detail_text(detail)}{nearest(loc[-1], known)}", False)
     if kind == "extra_forbidden":
         known = list(_fields_of(_parts_at(loc, root)))
         return Mistake((*loc, last), f"unknown key; expected one of {', '.join(known)}{nearest(last, known)}", False)
@@ -162,6 +163,8 @@ def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
         yield from _models_in(argument)
 
 
-def _tags(root: type[BaseModel]) -> set[str]:
-    """What pydantic puts into a location where a value has a choice of forms: the form's name, no key of the file."""
-    return {part.__name__ for field in root.model_fields.values() for part in _models_in(field.annotation)}
+def _without_form(loc: Loc, root: type[BaseModel]) -> Loc:
+    """A location without what pydantic puts into it where a value has a choice of forms: the form's name, no key."""
+    field = root.model_fields.get(str(loc[0]))
+    forms = [part.__name__ for part in _models_in(field.annotation)] if field else []
+    return (loc[0], *loc[2:]) if len(forms) > 1 and loc[1:2] and loc[1] in forms else loc

@@ -30,6 +30,7 @@ from tasks.configuration.masking import mask, written_secrets
 from tasks.configuration.values import (
     S3,
     Area,
+    Catalogue,
     ClassToken,
     Count,
     Database,
@@ -123,7 +124,7 @@ class Splits(Part):
 class StacImagery(Part):
     """Sentinel-2 scenes from a STAC catalogue."""
 
-    stac: Text = Field(description="A STAC API's address, an ItemCollection or a stac-geoparquet file.")
+    stac: Catalogue = Field(description="A STAC API's address, an ItemCollection or a stac-geoparquet file.")
     collection: Text = Field("sentinel-2-l2a", description="The collection's name.")
     datetime: Interval | None = Field(None, description="Interval of dates, such as 2020-01-01/2020-12-31.")
     max_cloud: Number = Field(10, ge=0, le=100, description="Most cloud cover of a scene, in percent.")

@@ -82,10 +82,10 @@ Bounds = tuple[float, float, float, float]
 
 def _area(value: object) -> object:
     """Accepts the path of a file, or a box that holds something."""
-    if isinstance(value, str) or value is None:
+    if value is None or (isinstance(value, str) and value and "://" not in value):
         return value
     if not isinstance(value, list | tuple) or len(value) != 4:
-        raise mistaken("expected [west, south, east, north] in degrees, or the path of a file")
+        raise mistaken("expected [west, south, east, north] in degrees, or the path of a file of this machine")
     west, south, east, north = (_degrees(number) for number in value)
     if not (abs(west) <= 180 and abs(east) <= 180):
         raise mistaken("expected longitudes between -180 and 180")
@@ -161,6 +161,15 @@ def _local(value: str) -> str:
 
 
 LocalPath = Annotated[Text, AfterValidator(_local)]
+
+
+def _catalogue(value: str) -> str:
+    if "://" in value and not value.startswith(("http://", "https://", S3)):
+        raise mistaken("expected an http:// or https:// address, s3://BUCKET/FILE, or a path of this machine")
+    return value
+
+
+Catalogue = Annotated[Text, AfterValidator(_catalogue)]
 
 
 def _window(value: str) -> str:

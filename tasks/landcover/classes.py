@@ -87,6 +87,7 @@ class ClassTable:
         ids: class id (0 = no data) by code; a code that is missing here is an error where it is met.
         colours: class id by legend colour, for chips drawn in colour.
         layout: the bucket's layout, for WorldCover.
+        attribution: whom its maps are to be attributed to, where that is known.
     """
 
     name: str
@@ -95,6 +96,7 @@ class ClassTable:
         default_factory=lambda: {colour: index for index, colour in enumerate(COLOURS)}
     )
     layout: Layout | None = None
+    attribution: str = ""
 
     def digest(self) -> str:
         """A short digest of codes and colours: two tables of one digest give the same counts."""
@@ -128,7 +130,8 @@ def class_table(product: str | Path) -> ClassTable:
         raise InputError(f"{product}: expected one of {names}, or the path of a class table")
     try:
         content = yaml.safe_load(path.read_text("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+    # PyYAML raises the last four for values whose tag does not fit them.
+    except (yaml.YAMLError, OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise InputError(f"{path}: not a readable class table: {error}") from error
     return _own(path, content)
 
@@ -137,7 +140,7 @@ def _built_in(name: str, table: Mapping[str, Any]) -> ClassTable:
     ids = {int(code): NO_DATA for code in table["nodata"]}
     ids |= {int(code): ID_OF_TOKEN[token] for code, token in table["classes"].items()}
     layout = Layout(**table["layout"]) if "layout" in table else None
-    return ClassTable(name=name, ids=ids, layout=layout)
+    return ClassTable(name=name, ids=ids, layout=layout, attribution=table["attribution"])
 
 
 def _own(path: Path, content: object) -> ClassTable:

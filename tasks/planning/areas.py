@@ -242,7 +242,7 @@ def _read_geoparquet(path: Path) -> list[BaseGeometry]:
 
 def _tile_list(path: Path) -> TileList:
     tiles: list[tuple[int, int]] = []
-    for number, line in _lines(path):
+    for number, line in lines(path):
         tile = parse_tile_id(line)
         if tile is None:
             raise InputError(
@@ -265,7 +265,7 @@ def included_tiles(path: Path) -> TileList:
     Raises:
         InputError: names the first line that is neither.
     """
-    rows = [(number, next(csv.reader([line]))) for number, line in _lines(path)]
+    rows = [(number, next(csv.reader([line]))) for number, line in lines(path)]
     names = [name.strip().lower() for name in rows[0][1]] if rows else []
     lon = next((names.index(name) for name in ("lon", "longitude") if name in names), None)
     lat = next((names.index(name) for name in ("lat", "latitude") if name in names), None)
@@ -298,7 +298,7 @@ def _included(
     raise InputError(f"{path}, line {number}: {found!r} is neither a point (longitude, latitude) nor a tile ID")
 
 
-def _lines(path: Path) -> list[tuple[int, str]]:
+def lines(path: Path) -> list[tuple[int, str]]:
     """The lines of a text file that say something, with their numbers."""
     try:
         lines = path.read_text("utf-8-sig").splitlines()

@@ -178,7 +178,7 @@ def test_the_filter_narrows_by_words_split_and_class(visit: Visit) -> None:
     assert visit.shown() == 10
     page.get_by_label("Split").select_option("val")
     assert visit.shown() == 3
-    page.get_by_label("Class").select_option("moss")
+    page.get_by_role("combobox", name="Class").select_option("moss")
     assert visit.shown() == 0
     page.get_by_label("Split").select_option("")
     assert visit.shown() == 1

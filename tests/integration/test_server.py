@@ -30,6 +30,12 @@ finally:
     server.end()
 """
 
+FLOWLESS = """
+from flows.server import begin, prefect_api
+with prefect_api(begin()) as url:
+    print(url, flush=True)
+"""
+
 CAMPAIGN = """
 import os, threading
 from flows.server import begin, prefect_api
@@ -149,18 +155,23 @@ def test_commands_that_start_together_share_one_server_until_the_last_ends(home:
     assert servers(home) == [], "the last command returned before its server had ended"
 
 
-def test_a_killed_command_leaves_no_server_and_its_record_is_not_believed(home: Path, start: Start) -> None:
+def test_a_killed_command_leaves_no_server_and_the_next_gets_one_of_its_own(home: Path, start: Start) -> None:
     record = home / "earthscribe-server" / "server.json"
     record.parent.mkdir(exist_ok=True)
     # As a crash leaves it, with a process ID that means another process by now.
     record.write_text(json.dumps({"url": "http://127.0.0.1:9/api", "pid": os.getpid()}))
-    command = start()
-    url = url_of(command)
-    assert answers(url)
-    command.kill()
+    killed = start()
+    assert answers(url_of(killed))
+    (server,) = servers(home)
+
+    killed.kill()
+    follower = start()  # while the killed command's server may still be ending
+    assert answers(url_of(follower))
+    assert not server.is_running()
+    assert len(servers(home)) == 1
+
+    follower.kill()
     wait_until_gone(home)
-    assert json.loads(record.read_text())["url"] == url
-    assert answers(url_of(start()))
 
 
 @pytest.mark.parametrize("ended_by", [signal.SIGKILL, signal.SIGTERM])
@@ -170,14 +181,6 @@ def test_a_server_whose_starter_is_killed_at_once_ends_by_itself(home: Path, sta
     assert servers(home)
     command.send_signal(ended_by)
     wait_until_gone(home)
-
-
-def test_a_command_that_comes_while_a_server_ends_gets_one_of_its_own(home: Path, start: Start) -> None:
-    first = start()
-    url_of(first)
-    first.kill()
-    assert answers(url_of(start()))
-    assert len(servers(home)) == 1
 
 
 def test_every_task_run_is_recorded_when_the_command_returns(home: Path, start: Start) -> None:
@@ -195,7 +198,7 @@ def test_every_task_run_is_recorded_when_the_command_returns(home: Path, start: 
 
 def test_a_server_that_cannot_start_is_an_error_that_names_its_log(home: Path, start: Start, tmp_path: Path) -> None:
     (tmp_path / "prefect.db").write_bytes(b"no database" * 1000)
-    command = start(PREFECT_HOME=str(tmp_path))
+    command = start(FLOWLESS, PREFECT_HOME=str(tmp_path))
     output, errors = command.communicate(timeout=30)
     assert output == ""
     assert "EarthscribeError: the embedded Prefect server" in errors
@@ -204,16 +207,11 @@ def test_a_server_that_cannot_start_is_an_error_that_names_its_log(home: Path, s
 
 
 def test_pointed_at_a_server_none_is_started(start: Start, tmp_path: Path) -> None:
-    script = (
-        "from flows.server import begin, prefect_api\n"
-        "assert begin() is None\n"
-        "with prefect_api() as url: print(url, flush=True)"
-    )
-    by_environment = start(script, PREFECT_HOME=str(tmp_path / "a"), PREFECT_API_URL="http://10.0.0.1:4200/api")
+    by_environment = start(FLOWLESS, PREFECT_HOME=str(tmp_path / "a"), PREFECT_API_URL="http://10.0.0.1:4200/api")
     profiles = tmp_path / "b" / "profiles.toml"
     profiles.parent.mkdir()
     profiles.write_text('active = "team"\n[profiles.team]\nPREFECT_API_URL = "http://10.0.0.2:4200/api"\n')
-    by_profile = start(script, PREFECT_HOME=str(tmp_path / "b"))
+    by_profile = start(FLOWLESS, PREFECT_HOME=str(tmp_path / "b"))
     assert url_of(by_environment) == "http://10.0.0.1:4200/api"
     assert url_of(by_profile) == "http://10.0.0.2:4200/api"
     assert not (tmp_path / "a" / "earthscribe-server").exists()

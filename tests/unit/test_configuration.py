@@ -65,7 +65,7 @@ def mistakes_in(path: Path) -> dict[str, str]:
 
 def test_the_least_configuration_has_the_defaults_of_the_contract(folder: Path) -> None:
     campaign = load(write(folder, "", name="São Tomé.yaml"))
-    assert campaign.name == "S-o-Tom"
+    assert campaign.name == "Sao-Tome"
     assert campaign.dataset == str(folder / "out")
     assert campaign.state == f"sqlite:///{folder}/out/campaign.db"
     assert campaign.ledger.startswith("sqlite:////")
@@ -163,8 +163,12 @@ RULES = {"name": "r", "prompt": "rules"}
 
 MISTAKES = [
     # what is typed, where it is told, what is said
-    ("datset: x", "datset", "unknown key.*did you mean dataset"),
+    ("dataest: x", "dataest", "unknown key.*did you mean dataset"),
     ("tiles: {aera: [1, 2, 3, 4]}", "tiles.aera", "unknown key.*did you mean area"),
+    ("'[key]': 1", '"[key]"', "unknown key"),
+    ("StacImagery: 1", "StacImagery", "unknown key"),
+    ("imagery: {StacImagery: 1}", "imagery.StacImagery", "unknown key"),
+    ("imagery: 1", "imagery", "expected a mapping.*found 1"),
     ("'a b': 1", '"a b"', "unknown key"),
     ("name: 2020", "name", "expected a text.*found 2020"),
     ("name: a/b", "name", "letters, digits.*found"),
@@ -200,6 +204,9 @@ MISTAKES = [
     ("tiles: {area: [1, 2, 3, 91]}", "tiles.area", "latitudes"),
     ("tiles: {area: [1, 85.06, 2, 86]}", "tiles.area", "85.0511"),
     ("tiles: {area: [1, -90, 2, -86]}", "tiles.area", "85.0511"),
+    ("tiles: {area: ''}", "tiles.area", "or the path of a file"),
+    ("tiles: {area: 'https://host/area.geojson'}", "tiles.area", "a file of this machine"),
+    ("tiles: {area: 5}", "tiles.area", "west, south, east, north.*found 5"),
     ("tiles: {area: nowhere.geojson}", "tiles.area", "does not exist.*nowhere"),
     ("tiles: {area: maps}", "tiles.area", "expected a file"),
     ("tiles: {include: nowhere.csv}", "tiles.include", "does not exist"),
@@ -211,6 +218,7 @@ MISTAKES = [
     ("tiles: {min_valid: 1.5}", "tiles.min_valid", "1 or less; found 1.5"),
     ("tiles: {min_valid: true}", "tiles.min_valid", "a number; found true"),
     ("tiles: {max_share: {sea: 0.5}}", "tiles.max_share.sea", "unknown.*'water'"),
+    ("tiles: {max_share: {watr: 0.5}}", "tiles.max_share.watr", "did you mean water"),
     ("tiles: {max_share: {no_data: 0.5}}", "tiles.max_share.no_data", "unknown"),
     ("tiles: {max_share: {water: 2}}", "tiles.max_share.water", "1 or less"),
     ("tiles: {min_classes: 12}", "tiles.min_classes", "11 or less"),
@@ -221,6 +229,7 @@ MISTAKES = [
     ("splits: {by: area}", "splits.by", "'block', 'tile' or 'none'"),
     ("imagery: {}", "imagery.stac", "is missing"),
     ("imagery: {stac: nowhere.json}", "imagery.stac", "does not exist"),
+    ("imagery: {stac: 'ftp://host/items.json'}", "imagery.stac", "https://"),
     ("imagery: {stac: https://x, datetime: 'last year'}", "imagery.datetime", "interval of dates"),
     ("imagery: {stac: https://x, max_cloud: 101}", "imagery.max_cloud", "100 or less"),
     ("imagery: {stac: https://x, seasons: 1}", "imagery.seasons", "true or false"),
@@ -270,6 +279,7 @@ MISTAKES = [
     (captioner(tiles={"seed": 1}), "captioners[0].tiles.count", "is missing"),
     (captioner(api_key=""), "captioners[0].api_key", "not empty"),
     (captioner(api_key="prefect-secret:"), "captioners[0].api_key", "prefect-secret:BLOCK"),
+    ("storage_options: {key: 'prefect-secret:aws'}", "storage_options.key", "api_key alone"),
     (captioner(api_key="${UNSET}"), "captioners[0].api_key", "environment variable UNSET is not set"),
     (captioner(parameters={"a": [{"b": "${UNSET}"}]}), "captioners[0].parameters.a[0].b", "UNSET is not set"),
     ("name: ${not-a-name}", "name", r"\$\$\{ for a literal"),
@@ -428,6 +438,20 @@ def test_the_home_folder_is_understood(folder: Path, monkeypatch: pytest.MonkeyP
     assert load(write(folder, "dataset: ~/data")).dataset == str(folder / "data")
 
 
+def test_a_variable_needs_no_quotes_between_braces(folder: Path) -> None:
+    path = folder / "campaign.yaml"
+    path.write_text(
+        "dataset: out\nlandcover: {product: worldcover-2020, source: ${DIR}/maps}  # ${DIR}\n"
+        "captioners: [{name: a, prompt: text, endpoint: https://h, model: '${API_KEY}', api_key: ${API_KEY}}]\n"
+        "tiles: {sample: {strategy: ${UNSET}, seed: x}, nope: 1}\n"
+    )
+    told = mistakes_in(path)
+    assert {"landcover.source", "tiles.sample.strategy", "tiles.nope"} <= set(told)
+    assert "captioners[0].api_key" not in told
+    path.write_text("name: a\nx: {y: ${NAME}, z: [}")
+    assert mistakes_in(path)["file"].startswith("line 2, column 21: not YAML")
+
+
 def test_variables_are_filled_in_after_parsing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIMIT", "10")
     monkeypatch.setenv("TRICK", "a: b # ${API_KEY}")
@@ -462,7 +486,6 @@ def test_a_secret_that_is_written_out_is_shown_nowhere(folder: Path) -> None:
         parts += [captioner_.parameters, captioner_.pool]
     parts += [campaign.storage_options, campaign.landcover.storage_options]
     for part in parts:
-        assert "PLANT" not in f"{part!r} {part} {part:>1}" if not isinstance(part, tuple | dict | BaseModel) else True
         assert "PLANT" not in repr(part) + str(part)
         if isinstance(part, BaseModel):
             assert "PLANT" not in part.model_dump_json() + str(part.model_dump()) + json.dumps(part.model_json_schema())
@@ -490,7 +513,7 @@ def test_a_secret_is_shown_in_no_message_however_much_is_wrong(folder: Path) -> 
     wrong["state"] = "mysql://me:PLANTED@host/db"
     wrong["imagery"]["stac"] = "/nowhere?token=PLANTED"
     wrong["captioners"][0] |= {"endpoint": "ftp://me:PLANTED@host", "api_key": ["PLANTED"], "apikey": "PLANTED"}
-    wrong["captioners"][1]["endpoints"][0] |= {"quota": "PLANTED" if False else {"password": "PLANTED"}}
+    wrong["captioners"][1]["endpoints"][0] |= {"quota": {"password": "PLANTED"}}
     wrong["tiles"] = {"secret": "PLANTED"}
     told = mistakes_in(write(folder, yaml.safe_dump(wrong)))
     assert {"state", "imagery.stac", "captioners[0].endpoint", "captioners[0].api_key", "captioners[0].apikey"} <= set(

@@ -186,6 +186,8 @@ def test_campaigns_in_one_database_are_apart(url: str, tmp_path: Path) -> None:
     with open_state(url, str(tmp_path / "one")) as one, open_state(url, str(tmp_path / "two")) as two:
         one.add([caption(request_id="1")])
         assert two.is_empty()
+        assert list(two.versions("rules")) == list(two.current("rules")) == []
+        assert two.missing("rules", ["1_1"]) == ["1_1"]
         assert two.add([caption(request_id="1")]) == 1
 
 
@@ -256,6 +258,32 @@ def test_two_who_write_the_same_tiles_at_once_both_end_well(url: str) -> None:
         authors = Counter(one.text for one in state.versions("rules"))
     assert sum(added) == authors.total() == 3000
     assert [authors["by one"], authors["by two"]] == added
+
+
+OPENERS = """
+import multiprocessing, sys
+from tasks.captions.state import Caption, open_state
+
+def open_each(barrier):
+    for number in range(30):
+        barrier.wait(60)
+        with open_state(f"sqlite:///{sys.argv[1]}/{number}.db", "dataset") as state:
+            state.add([Caption("1_1", "rules", "x", "unchecked", "now")])
+
+fork = multiprocessing.get_context("fork")
+barrier = fork.Barrier(4)
+openers = [fork.Process(target=open_each, args=[barrier]) for _ in range(4)]
+for opener in openers:
+    opener.start()
+for opener in openers:
+    opener.join()
+print([opener.exitcode for opener in openers])
+"""
+
+
+def test_a_database_made_by_several_at_the_same_instant_is_made_once(tmp_path: Path) -> None:
+    result = subprocess.run([sys.executable, "-c", OPENERS, tmp_path], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[0, 0, 0, 0]", result.stderr
 
 
 @pytest.mark.parametrize("batches_seen", [1, 7, 40])
@@ -380,6 +408,7 @@ def test_who_writes_has_the_lock_from_the_start_and_readers_go_on(state: State, 
         ("sqlite:///{folder}", "cannot be opened"),
         ("sqlite:///{folder}/text.db/inside.db", r"inside\.db: its folder cannot be made"),
         ("sqlite://", "names no file"),
+        ("sqlite:///{folder}/a.db?timeout=long", r"a\.db: an option of its URL cannot be read"),
         ("mysql://me:s3cret@host/db", "mysql: not a kind of database"),
         ("postgresql://me:s3cret@host:port/db", "cannot be read"),
         ("postgresql://me:s3cret@127.0.0.1:1/db?sslpassword=s3cret", r"postgresql://me:\*\*\*@127\.0\.0\.1:1/db: "),

@@ -1,0 +1,40 @@
+"""A campaign from start to end: plan, statistics, captions, and a page to look at."""
+
+from __future__ import annotations
+
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact
+from prefect.client.schemas.objects import State
+
+from flows.captions import caption_tiles
+from flows.locking import stage
+from flows.outcome import Outcome
+from flows.plan import dataset_of, look, plan_tiles
+from flows.preview import write_preview
+from flows.statistics import count_tiles
+from flows.steps import step, task_threads
+from tasks.configuration import Campaign
+
+
+@flow(
+    name="campaign",
+    flow_run_name="campaign {config.name}",
+    task_runner=task_threads(),
+    persist_result=False,
+)
+def campaign(config: Campaign) -> State[Outcome]:
+    """Does what is missing of a campaign: plan, statistics, captions and the preview page.
+
+    Args:
+        config: The campaign's configuration, as written.
+    """
+    dataset = dataset_of(config)
+    with stage(dataset):
+        found = look(config)
+        outcome = plan_tiles(config, found).then(count_tiles(config, found))
+    outcome = outcome.then(caption_tiles(config))
+    with stage(dataset):
+        preview = step("draw the preview page", lambda: write_preview(config, found))
+    lines = [f"# {config.name}", "", *(f"- {line}" for line in outcome.summary)]
+    create_markdown_artifact("\n".join(lines), key="summary", description="What this run did")
+    return outcome.then(Outcome(results=(f"dataset: {dataset}", f"preview: {preview}"))).state()

@@ -1,0 +1,38 @@
+"""One run at a time in the stages that rewrite tables; captions are shared out instead."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from flows.terminal import say
+from tasks.storage import Place
+
+
+@contextlib.contextmanager
+def stage(dataset: Place) -> Iterator[None]:
+    """Holds a dataset's lock on this machine; a second run waits for the first. The kernel drops it at any death."""
+    path = _lock_file(dataset)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"waiting for another run on {dataset}")
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock_file(dataset: Place) -> Path:
+    if dataset.is_local:
+        return Path(dataset.url) / ".lock"
+    # A bucket knows no locks: runs on this machine meet in the user's own folder.
+    home = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
+    return home / "earthscribe" / f"{hashlib.sha256(dataset.url.encode()).hexdigest()[:16]}.lock"

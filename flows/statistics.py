@@ -1,0 +1,217 @@
+"""Statistics: count the classes of the planned tiles, source by source, and decide which tiles are kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import xarray as xr
+from distributed import Client
+from numpy.typing import NDArray
+from prefect import flow
+from prefect.artifacts import create_table_artifact
+from prefect.client.schemas.objects import State
+from prefect.futures import as_completed
+from prefect.settings import get_current_settings
+
+from flows.cluster import dask_client
+from flows.locking import stage
+from flows.outcome import Outcome
+from flows.plan import dataset_of, look, plan_tiles, say_splits, source_of
+from flows.steps import task_threads
+from flows.terminal import Bar, progress, say, warn
+from tasks.configuration import Campaign
+from tasks.errors import InputError, SourceError
+from tasks.planning.survey import Survey, identities
+from tasks.planning.table import EXCLUDED, FAILED, KEPT, PLANNED, read_plan, read_tiles, status_counts, update_tiles
+from tasks.statistics.caching import counting_task
+from tasks.statistics.gates import Gates
+from tasks.statistics.jobs import Job, Manifest
+from tasks.statistics.table import Provenance, all_counts, drop_stale, list_statistics
+from tasks.storage import Place, ShareAccess, exists, read_bytes, write
+
+
+@flow(
+    name="statistics",
+    flow_run_name="statistics {config.name}",
+    task_runner=task_threads(),
+    persist_result=False,
+)
+def statistics(config: Campaign) -> State[Outcome]:
+    """Counts the classes of the planned tiles and decides which are kept.
+
+    Args:
+        config: The campaign's configuration, as written.
+    """
+    with stage(dataset_of(config)):
+        found = look(config)
+        return plan_tiles(config, found).then(count_tiles(config, found)).state()
+
+
+def count_tiles(config: Campaign, found: Survey) -> Outcome:
+    """Counts the planned tiles that have no counts yet, and applies the gates to all.
+
+    With a random sample, candidates are added until enough of them pass.
+
+    Args:
+        config: the campaign.
+        found: what its source holds.
+    """
+    dataset = dataset_of(config)
+    known = identities(found)
+    _refuse_other_counts(dataset, found)
+    while True:
+        drop_stale(list_statistics(dataset), known)
+        failed = _count_missing(config, found)
+        tiles, enough = _judge(config, found, failed)
+        plan = read_plan(dataset) or {}
+        if enough or plan.get("exhausted", True):
+            break
+        wanted = config.tiles.sample.count or 0
+        say(f"statistics: fewer than {wanted} candidates pass; adding more")
+        plan_tiles(config, found, further=wanted + 1000)
+    return _report(config, found, tiles, failed)
+
+
+def _refuse_other_counts(dataset: Place, found: Survey) -> None:
+    """Counts of another product are not to be mixed with these."""
+    own = Provenance(found.table.name, found.table.digest())
+    for file in list_statistics(dataset):
+        if not file.provenance.counted_alike(own):
+            raise InputError(
+                f"{file.place} was counted with product {file.provenance.product} (or another table of that name, or "
+                f"another version of earthscribe), not with {own.product}: choose another `dataset`, or delete "
+                f"{dataset.join('statistics')} to count anew"
+            )
+
+
+def _count_missing(config: Campaign, found: Survey) -> dict[str, str]:
+    """Counts what has no counts yet; returns the sources that failed, with the reason."""
+    dataset = dataset_of(config)
+    tiles = read_tiles(dataset)
+    done = pa.chunked_array([file.tile_ids for file in list_statistics(dataset)], pa.string())
+    missing = tiles.filter(pc.invert(pc.is_in(tiles.column("tile_id"), done)))
+    jobs = {job.label: job for job in found.jobs(missing)}
+    if not jobs:
+        return dict(found.unreadable)
+    cluster = config.cluster
+    local = {} if cluster.address else {"threads": cluster.threads, "workers": cluster.workers}
+    with dask_client(address=cluster.address, **local) as client, progress("statistics", len(missing)) as bar:
+        client.register_plugin(ShareAccess(source_of(config)))  # type: ignore[arg-type]  # any object with setup will do
+        return {**found.unreadable, **_run(jobs, dataset, client, bar)}
+
+
+def _run(jobs: Mapping[str, Job], dataset: Place, client: Client, bar: Bar) -> dict[str, str]:
+    """Does the jobs as task runs; returns the sources that failed, with the reason."""
+
+    def compute(lazy: xr.Dataset) -> xr.Dataset:
+        return lazy.compute(scheduler=client.get)
+
+    count = counting_task(jobs, dataset, compute, get_current_settings().results.local_storage_path)
+    failed: dict[str, str] = {}
+    pending = [count.submit(label) for label in jobs]
+    labels = dict(zip((future.task_run_id for future in pending), jobs, strict=True))
+    for future in as_completed(pending):
+        label = labels[future.task_run_id]
+        manifest = _manifest(future.result(raise_on_failure=False))
+        if manifest.file and not exists(Place(manifest.file, dataset.access)):
+            # Prefect remembers a file that is there no more.
+            manifest = _manifest(
+                count.with_options(refresh_cache=True)(label, return_state=True).result(raise_on_failure=False)
+            )
+        for source, reason in manifest.failed.items():
+            if source not in failed:
+                warn(f"{source}: {reason}")
+        failed |= manifest.failed
+        bar.advance(len(jobs[label].tile_ids))
+    return failed
+
+
+def _manifest(result: Manifest | BaseException | Mapping[str, Any]) -> Manifest:
+    """What a task run gave: its result, as it is or out of Prefect's store, or the sources that failed it."""
+    if isinstance(result, SourceError):
+        return Manifest(None, 0, result.reasons)
+    if isinstance(result, BaseException):
+        raise result
+    return result if isinstance(result, Manifest) else Manifest(**result)
+
+
+def _judge(config: Campaign, found: Survey, failed: Mapping[str, str]) -> tuple[pa.Table, bool]:
+    """Applies the gates, writes what became of each tile, and tells whether a random sample has its count."""
+    dataset = dataset_of(config)
+    tiles = read_tiles(dataset)
+    plan = read_plan(dataset) or {}
+    gates = Gates(config.tiles.min_valid, {**config.tiles.max_share}, config.tiles.min_classes)
+    status, reason = _gate(tiles, gates, dataset)
+    for source, why in failed.items():
+        if source in found.rasters:
+            needing = found.needing(source, tiles)
+            status[needing], reason[needing] = FAILED, f"{source}: {why}"
+    enough = True
+    if config.tiles.sample.strategy == "random":
+        passed = np.flatnonzero(status == KEPT)
+        sampled = passed[passed >= plan.get("included", 0)]
+        status[sampled[config.tiles.sample.count :]] = PLANNED
+        enough = len(sampled) >= (config.tiles.sample.count or 0)
+    update_tiles(dataset, pa.array(status, pa.string()), pa.array(reason, pa.string()))
+    return read_tiles(dataset), enough
+
+
+def _gate(tiles: pa.Table, gates: Gates, dataset: Place) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
+    """Status and reason of each tile by its counts alone; planned where it has none."""
+    status = np.full(len(tiles), PLANNED, dtype=object)
+    reason = np.full(len(tiles), None, dtype=object)
+    tile_ids = tiles.column("tile_id").combine_chunks()
+    counted, excluded = [], []
+    for ids, counts in all_counts(dataset):
+        counted.append(ids)
+        excluded.append(gates.reasons(counts))
+    if not counted:
+        return status, reason
+    place = pc.index_in(pa.concat_arrays(counted), value_set=tile_ids)
+    why = np.concatenate(excluded)
+    # Counts of tiles that are not planned any more stay where they are, for the day they are planned again.
+    planned = place.is_valid().to_numpy(zero_copy_only=False)
+    rows, why = place.drop_null().to_numpy(), why[planned]
+    status[rows] = np.where(why == None, KEPT, EXCLUDED)  # noqa: E711 - element by element
+    reason[rows] = why
+    return status, reason
+
+
+def _report(config: Campaign, found: Survey, tiles: pa.Table, failed: Mapping[str, str]) -> Outcome:
+    """Tells what is kept, what is missing and what failed, and writes it down for `status`."""
+    dataset = dataset_of(config)
+    missing = found.missing(tiles)
+    counts = status_counts(tiles)
+    unusable = {*missing, *failed}
+    done = [source for source in pc.unique(tiles.column("source")).drop_null().to_pylist() if source not in unusable]
+    content = {"done": len(done), "missing": missing, "failed": dict(failed)}
+    write(sources_place(dataset), lambda stream: stream.write(json.dumps(content, indent=1).encode()))
+    if missing:
+        names = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+        warn(f"the source does not list {names}: taken as no data")
+    if failed:
+        rows = [{"source": source, "reason": reason} for source, reason in failed.items()]
+        create_table_artifact(rows, key="failed-sources", description="Sources that could not be used")
+    say_splits(config, tiles.filter(pc.equal(tiles.column("status"), KEPT)))
+    line = ", ".join(f"{counts[status]} {status}" for status in (KEPT, EXCLUDED, FAILED, PLANNED) if counts[status])
+    trouble = {f"{source}": reason for source, reason in failed.items()}
+    return Outcome((f"statistics: {line or 'no tile'}",), trouble)
+
+
+def sources_place(dataset: Place) -> Place:
+    """Where a dataset keeps what became of its sources."""
+    return dataset.join("statistics", "sources.json")
+
+
+def read_sources(dataset: Place) -> dict[str, Any]:
+    """What became of the sources: how many are done, which are missing, and which failed with what reason."""
+    where = sources_place(dataset)
+    if not exists(where):
+        return {"done": 0, "missing": [], "failed": {}}
+    content: dict[str, Any] = json.loads(read_bytes(where))
+    return content
