@@ -13,10 +13,9 @@ import sys
 import traceback
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
-import typer
 
 from tasks.errors import EarthscribeError, InputError
 
@@ -27,24 +26,25 @@ if TYPE_CHECKING:
 # right and the server is on its way.
 # ruff: noqa: PLC0415
 
-app = typer.Typer(
-    name="earthscribe",
-    help="Satellite image-text datasets as a campaign: a land-cover map in, captioned tiles out.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+_CONFIG = click.argument("config", type=click.Path(path_type=Path), metavar="CONFIG")
+_QUIET = click.option("--quiet", is_flag=True, help="Print results, warnings and errors only.")
+_VERBOSE = click.option("--verbose", is_flag=True, help="Print Prefect's log too, and tracebacks of errors.")
 
-Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="The campaign's configuration, a YAML file.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Print results, warnings and errors only.")]
-Verbose = Annotated[bool, typer.Option("--verbose", help="Print Prefect's log too, and tracebacks of errors.")]
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="earthscribe")
+def app() -> None:
+    """Satellite image-text datasets as a campaign: a land-cover map in, captioned tiles out."""
 
 
 @app.command()
-def init(file: Annotated[Path, typer.Argument(metavar="[FILE]")] = Path("campaign.yaml"), quiet: Quiet = False) -> None:
-    """Write a commented example configuration that runs, and the small made map that it reads."""
+@click.argument("file", type=click.Path(path_type=Path), default=Path("campaign.yaml"))
+@_QUIET
+def init(file: Path, quiet: bool) -> None:
+    """Write a commented example configuration that runs, and the small made map that it reads.
+
+    FILE is campaign.yaml where none is given.
+    """
     from tasks.configuration.example import write_example
     from tasks.scene import write_scene
 
@@ -53,17 +53,16 @@ def init(file: Annotated[Path, typer.Argument(metavar="[FILE]")] = Path("campaig
     if not landcover.exists():
         write_scene(landcover)
     if not quiet:
-        print(f"{file}\nNow run: earthscribe run {file}", file=sys.stderr)
+        print(f"wrote {file} and the made map {landcover}\nnow run: earthscribe run {file}", file=sys.stderr)
 
 
 @app.command()
-def demo(
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder of the demo's campaign.")] = Path(
-        "earthscribe-demo"
-    ),
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("earthscribe-demo"), metavar="DIR", help="The demo's folder."
+)
+@_QUIET
+@_VERBOSE
+def demo(out: Path, quiet: bool, verbose: bool) -> None:
     """Run a whole campaign on a small made scene: no key, no service, no network."""
     from tasks.configuration.example import write_example
     from tasks.scene import write_scene
@@ -78,24 +77,23 @@ def demo(
 
 
 @app.command()
-def run(config: Config, quiet: Quiet = False, verbose: Verbose = False) -> None:
+@_CONFIG
+@_QUIET
+@_VERBOSE
+def run(config: Path, quiet: bool, verbose: bool) -> None:
     """Do what is missing of a campaign: plan, statistics, captions, and the preview page."""
     _run_flow("campaign", config, quiet, verbose)
 
 
 @app.command()
-def plan(
-    config: Config,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="List what statistics would read, from headers only; write nothing.")
-    ] = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
+@_CONFIG
+@click.option("--explain", is_flag=True, help="List what statistics would read, from headers only; write nothing.")
+@_QUIET
+@_VERBOSE
+def plan(config: Path, explain: bool, quiet: bool, verbose: bool) -> None:
     """Write the ordered candidate tiles; no pixel is read."""
     if not explain:
         _run_flow("plan", config, quiet, verbose)
-        return
     campaign = _load(config)
     _prepare(quiet, verbose)
     from flows.explain import explain as explain_plan
@@ -105,41 +103,41 @@ def plan(
 
 
 @app.command()
-def statistics(config: Config, quiet: Quiet = False, verbose: Verbose = False) -> None:
+@_CONFIG
+@_QUIET
+@_VERBOSE
+def statistics(config: Path, quiet: bool, verbose: bool) -> None:
     """Count the classes of the planned tiles, and decide which are kept."""
     _run_flow("statistics", config, quiet, verbose)
 
 
 @app.command()
-def caption(
-    config: Config,
-    captioner: Annotated[str | None, typer.Option(metavar="NAME", help="The only captioner to work.")] = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
+@_CONFIG
+@click.option("--captioner", metavar="NAME", help="The only captioner to work.")
+@_QUIET
+@_VERBOSE
+def caption(config: Path, captioner: str | None, quiet: bool, verbose: bool) -> None:
     """Caption the kept tiles that have no caption yet."""
     _run_flow("captions", config, quiet, verbose, captioner=captioner)
 
 
 @app.command()
-def captions(
-    config: Config,
-    output_format: Annotated[Literal["jsonl", "parquet"], typer.Option("--format", help="Form of the rows.")] = "jsonl",
-    output: Annotated[Path | None, typer.Option("-o", metavar="FILE", help="Write there, not to standard output.")] = None,
-) -> None:
+@_CONFIG
+@click.option("--format", "form", type=click.Choice(["jsonl", "parquet"]), default="jsonl", help="Form of the rows.")
+@click.option("-o", "output", type=click.Path(path_type=Path), metavar="FILE", help="Default: standard output.")
+def captions(config: Path, form: str, output: Path | None) -> None:
     """Print one row for each captioner and each kept tile that it is to describe."""
     campaign = _load(config)
     from flows.shown import write_shown
 
-    write_shown(campaign, output_format, output)
+    write_shown(campaign, form, output)
 
 
 @app.command()
-def prompt(
-    config: Config,
-    tile_id: Annotated[str, typer.Argument(metavar="TILE_ID")],
-    captioner: Annotated[str | None, typer.Option(metavar="NAME", help="Default: the first that asks an endpoint.")] = None,
-) -> None:
+@_CONFIG
+@click.argument("tile_id")
+@click.option("--captioner", metavar="NAME", help="Default: the first that asks an endpoint.")
+def prompt(config: Path, tile_id: str, captioner: str | None) -> None:
     """Print exactly what would be sent for a tile."""
     campaign = _load(config)
     from flows.shown import request_for
@@ -148,9 +146,9 @@ def prompt(
 
 
 @app.command()
-def status(
-    config: Config, as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False
-) -> None:
+@_CONFIG
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def status(config: Path, as_json: bool) -> None:
     """Tell where the campaign stands."""
     campaign = _load(config)
     from flows.status import in_words
@@ -192,10 +190,11 @@ def _run_flow(name: str, config: Path, quiet: bool, verbose: bool, **parameters:
         if begun:
             begun.end()
     for line in outcome.summary:
-        print(line, file=sys.stderr) if not quiet else None
+        if not quiet:
+            print(line, file=sys.stderr)
     for line in outcome.results:
         print(line)
-    raise typer.Exit(outcome.exit_code)
+    raise click.exceptions.Exit(outcome.exit_code)
 
 
 def main() -> NoReturn:

@@ -63,13 +63,9 @@ def available_cores() -> int:
 def _local_cluster(threads: int | None, workers: int | None) -> LocalCluster:
     """A cluster that ends with this process."""
     if workers is None:
-        layout: dict[str, Any] = {
-            "processes": False,
-            "n_workers": 1,
-            "threads_per_worker": threads or available_cores(),
-        }
+        layout: dict[str, Any] = {"n_workers": 1, "threads_per_worker": threads or available_cores()}
         # No memory limit: it would measure, and pause or spill for, the whole command and not the worker.
-        layout["memory_limit"] = 0
+        layout |= {"processes": False, "memory_limit": 0}
     else:
         layout = {"n_workers": workers, "threads_per_worker": threads or max(1, available_cores() // workers)}
         # Each worker loads this module for its `dask_setup`.

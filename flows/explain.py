@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from flows.plan import choose_tiles, look_at
 from tasks.configuration import Campaign
-from tasks.landcover.explaining import Reads, planned_reads
+from tasks.statistics.explaining import Reads, planned_reads
 
 
 def explain(config: Campaign) -> Iterator[str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from prefect import Flow
+from prefect.client.schemas.objects import State
 
 from flows.campaign import campaign
 from flows.captions import captions
@@ -31,7 +32,8 @@ def run_flow(name: str, config: Campaign, parameters: Mapping[str, Any]) -> Outc
         InputError: the input is wrong.
         EarthscribeError: the flow was cancelled or ended in no known way.
     """
-    state = FLOWS[name](config=config, return_state=True, **parameters)
+    run: Callable[..., State[Any]] = FLOWS[name]
+    state = run(config=config, return_state=True, **parameters)
     result = state.result(raise_on_failure=False)
     if isinstance(result, BaseException):
         raise result

@@ -68,13 +68,18 @@ class EmbeddedServer:
         folder.mkdir(parents=True, exist_ok=True)
         # Waits while an earlier server is ending, so that two never write to one database.
         self._share = take_lock(folder / "users", fcntl.LOCK_SH)
+        self._started: subprocess.Popen[bytes] | None = None
         start = take_lock(folder / "start", fcntl.LOCK_EX)
         try:
-            if not is_locked(folder / "server.json"):
-                _launch(folder, start)
+            if not self.lives():
+                self._started = _launch(folder, start)
         finally:
             # The lock itself stays held by a server that has just inherited it.
             os.close(start)
+
+    def lives(self) -> bool:
+        """Whether there is a server: it may not answer yet."""
+        return is_locked(self._folder / "server.json")
 
     def url(self) -> str:
         """The API's address, once the server answers there.
@@ -84,7 +89,7 @@ class EmbeddedServer:
         """
         self._wait_for_start()
         log = self._folder / "server.log"
-        if not is_locked(self._folder / "server.json"):
+        if not self.lives():
             raise EarthscribeError(f"the embedded Prefect server did not start{_last_line(log)}; see {log}")
         url = str(json.loads((self._folder / "server.json").read_text())["url"])
         try:
@@ -102,14 +107,23 @@ class EmbeddedServer:
         os.close(self._share)
         self._share = -1
         self._wait_for_start()
+        self._wait_for_end()
+        if self._started and self._started.poll() is None:
+            self._started.returncode = 0  # Others use it: keeps Popen from warning that nobody waits for it.
+
+    def _wait_for_end(self) -> None:
+        """Return when the server has ended, or turns out to be used by others."""
         now = time.monotonic()
         deadline, last_seen_ending = now + ENDING_SECONDS + 10, now
-        while is_locked(self._folder / "server.json") and (now := time.monotonic()) < deadline:
+        while self.lives() and (now := time.monotonic()) < deadline:
             if is_locked(self._folder / "users"):
                 last_seen_ending = now
             elif now - last_seen_ending > _STILL_USED_SECONDS:
                 return
             time.sleep(_POLL_SECONDS)
+        if self._started:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._started.wait(timeout=_POLL_SECONDS)
 
     def _wait_for_start(self) -> None:
         """Wait until a server that is being started has recorded its address, or died: some hundredths of a second."""
@@ -154,7 +168,8 @@ def prefect_api(begun: EmbeddedServer | None = None) -> Iterator[str]:
             try:
                 yield url
             finally:
-                _flush_client()
+                if server.lives():
+                    _flush_client()
     finally:
         server.end()
 
@@ -183,10 +198,10 @@ def is_locked(path: Path) -> bool:
     return False
 
 
-def _launch(folder: Path, start: int) -> None:
+def _launch(folder: Path, start: int) -> subprocess.Popen[bytes]:
     """Start the server in its own session, out of reach of a Ctrl-C in the terminal; it inherits the lock ``start``."""
     with (folder / "server.log").open("wb") as log:
-        subprocess.Popen(  # noqa: S603 - our own module in this interpreter
+        return subprocess.Popen(  # noqa: S603 - our own module in this interpreter
             # -P: a folder that happens to hold a `types.py` must not break the server that is started from it.
             [sys.executable, "-P", "-m", "flows.embedded_server", str(folder), str(start)],
             stdin=subprocess.DEVNULL,
@@ -194,7 +209,7 @@ def _launch(folder: Path, start: int) -> None:
             stderr=log,
             pass_fds=(start,),
             start_new_session=True,
-        ).returncode = 0  # It outlives us as often as not: tell Popen that nobody waits for it.
+        )
 
 
 def _await_health(url: str) -> None:
@@ -225,12 +240,13 @@ def _reporting_to(url: str) -> Iterator[None]:
     from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings  # noqa: PLC0415
 
     direct = {name: _with_loopback(os.environ.get(name, "")) for name in ("NO_PROXY", "no_proxy")}
-    with _environment({"PREFECT_API_URL": url, **direct}):
+    with contextlib.ExitStack() as stack:
+        stack.callback(refresh_global_settings_context)  # last, when the environment is as it was
+        stack.enter_context(_environment({"PREFECT_API_URL": url, **direct}))
         refresh_global_settings_context()
         # Heartbeats are for a server that outlives the run and notices that they cease; to end them takes 1 s a flow.
-        with temporary_settings({PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-            yield
-    refresh_global_settings_context()
+        stack.enter_context(temporary_settings({PREFECT_API_URL: url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}))
+        yield
 
 
 def _with_loopback(hosts: str) -> str:
@@ -264,13 +280,16 @@ def _flush_client() -> None:
 
 
 def _names_a_server() -> bool:
-    """Whether environment or active profile point Prefect at a server: what can be told without importing Prefect."""
+    """Whether environment or active profile point Prefect at a server, as far as can be told without importing Prefect.
+
+    :func:`prefect_api` looks again, and puts a wrong guess right.
+    """
     if os.environ.get("PREFECT_API_URL"):
         return True
     path = os.environ.get("PREFECT_PROFILES_PATH") or server_folder().parent / "profiles.toml"
     try:
         profiles = tomllib.loads(Path(path).read_text())
     except (OSError, ValueError):
-        return os.environ.get("PREFECT_PROFILE") in {"local", "cloud"}
+        return False
     name = os.environ.get("PREFECT_PROFILE") or profiles.get("active")
     return bool(profiles.get("profiles", {}).get(name, {}).get("PREFECT_API_URL"))

@@ -105,4 +105,6 @@ def _counts(dataset: Place, tile_id: str) -> Counts:
         if row >= 0:
             counts: Counts = read_counts(file.place)[1][row]
             return counts
-    raise InputError(f"tile {tile_id} has no statistics in {dataset}: it is not planned, failed, or is still to be counted")
+    raise InputError(
+        f"tile {tile_id} has no statistics in {dataset}: it is not planned, failed, or is still to be counted"
+    )

@@ -28,11 +28,12 @@ from tasks.configuration import Campaign
 from tasks.errors import InputError, SourceError
 from tasks.planning.survey import Survey, identities
 from tasks.planning.table import EXCLUDED, FAILED, KEPT, PLANNED, read_plan, read_tiles, status_counts, update_tiles
+from tasks.statistics.access import ShareAccess
 from tasks.statistics.caching import counting_task
 from tasks.statistics.gates import Gates
 from tasks.statistics.jobs import Job, Manifest
 from tasks.statistics.table import Provenance, all_counts, drop_stale, list_statistics
-from tasks.storage import Place, ShareAccess, exists, read_bytes, write
+from tasks.storage import Place, exists, read_bytes, write
 
 
 @flow(
@@ -101,7 +102,7 @@ def _count_missing(config: Campaign, found: Survey) -> dict[str, str]:
     cluster = config.cluster
     local = {} if cluster.address else {"threads": cluster.threads, "workers": cluster.workers}
     with dask_client(address=cluster.address, **local) as client, progress("statistics", len(missing)) as bar:
-        client.register_plugin(ShareAccess(source_of(config)))  # type: ignore[arg-type]  # any object with setup will do
+        client.register_plugin(ShareAccess(source_of(config)))
         return {**found.unreadable, **_run(jobs, dataset, client, bar)}
 
 
@@ -145,7 +146,11 @@ def _judge(config: Campaign, found: Survey, failed: Mapping[str, str]) -> tuple[
     dataset = dataset_of(config)
     tiles = read_tiles(dataset)
     plan = read_plan(dataset) or {}
-    gates = Gates(config.tiles.min_valid, {**config.tiles.max_share}, config.tiles.min_classes)
+    gates = Gates(
+        config.tiles.min_valid,
+        {str(token): share for token, share in config.tiles.max_share.items()},
+        config.tiles.min_classes,
+    )
     status, reason = _gate(tiles, gates, dataset)
     for source, why in failed.items():
         if source in found.rasters:

@@ -61,5 +61,7 @@ def in_words(config: Campaign, found: dict[str, Any]) -> str:
     lines += [f"  missing   {source} (taken as no data)" for source in sources["missing"]]
     lines += [f"  failed    {source}: {reason}" for source, reason in sources["failed"].items()]
     for name, standing in found["captioners"].items():
-        lines.append(f"{name:<11} {standing['done']} of {standing['tiles']} tiles captioned, {standing['pending']} pending")
+        lines.append(
+            f"{name:<11} {standing['done']} of {standing['tiles']} tiles captioned, {standing['pending']} pending"
+        )
     return "\n".join(lines)

@@ -2,7 +2,7 @@
 
 Access options (keys, endpoint, anonymous or not) stay in a register of this process. What travels through task graphs,
 parameters and logs is a `Place`: the URL and the name under which the options are known. Dask workers get the options
-by `ShareAccess`, a worker plugin.
+by a plugin (`tasks.statistics.access`).
 """
 
 from __future__ import annotations
@@ -75,21 +75,19 @@ def place(url: str | Path, options: Mapping[str, Any] | None = None) -> Place:
     return Place(str(url), name)
 
 
-class ShareAccess:
-    """A Dask worker plugin that hands a place's access options to each worker, outside of any task graph."""
+def access_options(where: Place) -> Mapping[str, Any]:
+    """The fsspec options of a place; secrets among them, so never to be logged or stored."""
+    return _ACCESS.get(where.access, {}) if where.access else {}
 
-    def __init__(self, *places: Place) -> None:
-        self.options = {where.access: _ACCESS[where.access] for where in places if where.access}
-        self.name = "earthscribe-access-" + "-".join(sorted(self.options))
 
-    def setup(self, worker: object) -> None:
-        """Called by Dask as a worker starts."""
-        _ACCESS.update(self.options)
+def register_access(options: Mapping[str, Mapping[str, Any]]) -> None:
+    """Makes access options known in this process, by name."""
+    _ACCESS.update(options)
 
 
 def filesystem(where: Place) -> tuple[Any, str]:
     """The fsspec file system of a place and the path there."""
-    options = dict(_ACCESS.get(where.access, {})) if where.access else {}
+    options = dict(access_options(where))
     if where.url.startswith("s3://"):
         # Answers of a listing must be today's, also in a process that lives for weeks.
         options = {"use_listings_cache": False, "skip_instance_cache": True} | options
@@ -101,7 +99,7 @@ def gdal_environment(where: Place) -> contextlib.AbstractContextManager[Any]:
     import rasterio  # noqa: PLC0415 - loading GDAL costs a second that commands without rasters need not pay
     from rasterio.session import Session  # noqa: PLC0415
 
-    options = _ACCESS.get(where.access, {})
+    options = access_options(where)
 
     class _S3Session(Session):  # type: ignore[misc]  # rasterio ships no types
         # Rasterio's own AWS session needs boto3 only to look up keys that are given here.

@@ -172,7 +172,9 @@ class _Filling:
         if statement.x:
             fillers["x"] = lambda avoid_cover: self._listed(statement.x, amount=False, avoid_cover=avoid_cover)
             fillers["m"] = lambda avoid_cover: self._listed(statement.x, amount=True, avoid_cover=avoid_cover)
-        if len(statement.x) == 1 and (size := view.size(statement.x[0])):
+        size = view.size(statement.x[0]) if len(statement.x) == 1 else None
+        # "A small share, along with a small share" would read badly.
+        if size and all(view.size(class_id) != size for class_id in statement.y):
             words = size.spoken
             fillers["size"] = lambda _: Noun(
                 f"{prose.draws.of(words)} {prose.draws.of(lexicon().portions)}", "singular"
@@ -182,7 +184,7 @@ class _Filling:
             fillers["r"] = lambda _: Noun(of_region + prose.region_phrase(region), "singular")
         if statement.y:
             fillers["y"] = lambda avoid_cover: self._listed(statement.y, amount=False, avoid_cover=avoid_cover)
-            sizes = {class_id: size for class_id in statement.y if (size := view.size(class_id))}
+            sizes = {class_id: band for class_id in statement.y if (band := view.size(class_id))}
             if len(sizes) == len(statement.y):
                 fillers["s"] = lambda avoid_cover: self._sized(sizes, avoid_cover)
         self._fillers = fillers

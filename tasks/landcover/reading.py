@@ -208,13 +208,18 @@ def gather(source: OpenRaster, part: Reach, tiles: NDArray[np.intp], tile_size: 
     """
     top, left = int(part.rows[0]), int(part.columns[0])
     codes = np.zeros((int(part.rows[-1]) + 1 - top, int(part.columns[-1]) + 1 - left), source.dataset.dtypes[0])
-    down = [_span(part.rows, part.first_row, int(row) * tile_size, tile_size) for row in tiles[:, 0]]
-    across = [_span(part.columns, part.first_column, int(column) * tile_size, tile_size) for column in tiles[:, 1]]
-    wanted = [(rows, columns) for rows, columns in zip(down, across, strict=True) if rows and columns]
-    for window in windows(wanted, source.dataset.block_shapes[0], codes.shape, (top, left)):
+    for window in wanted_windows(source, part, tiles, tile_size):
         row, column = window.row_off - top, window.col_off - left
         source.read(window, codes[row : row + window.height, column : column + window.width])
     return codes
+
+
+def wanted_windows(source: OpenRaster, part: Reach, tiles: NDArray[np.intp], tile_size: int) -> Iterator[Window]:
+    """The windows that `gather` reads, with its arguments."""
+    down = [_span(part.rows, part.first_row, int(row) * tile_size, tile_size) for row in tiles[:, 0]]
+    across = [_span(part.columns, part.first_column, int(column) * tile_size, tile_size) for column in tiles[:, 1]]
+    wanted = [(rows, columns) for rows, columns in zip(down, across, strict=True) if rows and columns]
+    yield from windows(wanted, source.dataset.block_shapes[0], part)
 
 
 def _reached(index: NDArray[np.intp], size: int) -> tuple[NDArray[np.intp], int]:
@@ -230,22 +235,17 @@ def _span(index: NDArray[np.intp], first: int, start: int, size: int) -> tuple[i
 
 
 def windows(
-    wanted: list[tuple[tuple[int, int], tuple[int, int]]],
-    block: tuple[int, int],
-    shape: tuple[int, int],
-    origin: tuple[int, int],
+    wanted: list[tuple[tuple[int, int], tuple[int, int]]], block: tuple[int, int], part: Reach
 ) -> Iterator[Window]:
     """Windows that cover the source blocks under wanted spans, each source block in one window only.
 
     Args:
         wanted: first and last row, first and last column of each tile's pixels in the raster.
         block: height and width of the raster's blocks.
-        shape: height and width of the part of the raster that may be read.
-        origin: row and column of that part.
+        part: the raster's rows and columns that may be read.
     """
     height, width = block
-    top, left = origin
-    bottom, right = top + shape[0] - 1, left + shape[1] - 1
+    top, left, bottom, right = (int(edge) for edge in (part.rows[0], part.columns[0], part.rows[-1], part.columns[-1]))
     first_row, first_column = top // height, left // width
     touched = np.zeros((bottom // height - first_row + 1, right // width - first_column + 1), dtype=np.bool_)
     for (row_start, row_stop), (column_start, column_stop) in wanted:

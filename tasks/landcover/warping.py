@@ -47,14 +47,12 @@ def warp(source: OpenRaster, row: int, column: int, height: int, width: int) -> 
     Raises:
         SourceError: the pixels cannot be read, or a code is not in the class table.
     """
-    half = EARTH_CIRCUMFERENCE / 2
-    transform = Affine(_PIXEL, 0, column * _PIXEL - half, 0, -_PIXEL, half - row * _PIXEL)
-    bounds = (transform.c, transform.f - height * _PIXEL, transform.c + width * _PIXEL, transform.f)
-    dataset = source.dataset
-    part = _source_window(source, bounds)
+    part = source_window(source, row, column, height, width)
     if part is None:
         return None
     rows, columns = part
+    transform = _transform(row, column)
+    dataset = source.dataset
     try:
         opened = rioxarray.open_rasterio(dataset.name, masked=True, lock=False, cache=False)
         # One raster of one or more bands is one array; only files of subdatasets are more.
@@ -84,8 +82,10 @@ def warp(source: OpenRaster, row: int, column: int, height: int, width: int) -> 
         raise SourceError({source.raster.name: reason}) from error
 
 
-def _source_window(source: OpenRaster, bounds: tuple[float, float, float, float]) -> tuple[slice, slice] | None:
-    """Rows and columns of the raster that a window of the grid (EPSG:3857 metres) needs; None for none."""
+def source_window(source: OpenRaster, row: int, column: int, height: int, width: int) -> tuple[slice, slice] | None:
+    """Rows and columns of the raster that `warp` reads, with its arguments; None for none."""
+    transform = _transform(row, column)
+    bounds = (transform.c, transform.f - height * _PIXEL, transform.c + width * _PIXEL, transform.f)
     dataset = source.dataset
     try:
         west, south, east, north = transform_bounds("EPSG:3857", dataset.crs, *bounds)
@@ -98,3 +98,9 @@ def _source_window(source: OpenRaster, bounds: tuple[float, float, float, float]
     left, right = max(math.floor(min(columns)) - _MARGIN, 0), min(math.ceil(max(columns)) + _MARGIN, dataset.width)
     top, bottom = max(math.floor(min(rows)) - _MARGIN, 0), min(math.ceil(max(rows)) + _MARGIN, dataset.height)
     return (slice(top, bottom), slice(left, right)) if left < right and top < bottom else None
+
+
+def _transform(row: int, column: int) -> Affine:
+    """From columns and rows of a window of the grid to metres of EPSG:3857."""
+    half = EARTH_CIRCUMFERENCE / 2
+    return Affine(_PIXEL, 0, column * _PIXEL - half, 0, -_PIXEL, half - row * _PIXEL)

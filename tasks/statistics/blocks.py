@@ -10,13 +10,14 @@ from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.windows import Window
 
 from tasks.errors import SourceError
 from tasks.landcover.catalogue import Raster
 from tasks.landcover.classes import N_IDS, NO_DATA
 from tasks.landcover.coding import UnknownCodeError, to_ids
-from tasks.landcover.reading import OpenRaster, Reach, gather, opened, reach
-from tasks.landcover.warping import warp
+from tasks.landcover.reading import OpenRaster, Reach, gather, opened, reach, wanted_windows
+from tasks.landcover.warping import source_window, warp
 from tasks.planning.grid import TILE_SIZE, Ints, block_numbers
 from tasks.statistics.counting import count_cells
 from tasks.statistics.patches import Counts, patch_counts
@@ -90,10 +91,37 @@ class GridChunk:
                     reasons |= error.reasons
             if reasons:
                 raise SourceError(reasons)
-            _, block = np.unique(block_numbers(self.x, self.y), return_inverse=True)
-            for number in range(int(block.max()) + 1):
-                index = np.flatnonzero(block == number)
+            for index in by_block(self.x, self.y):
                 yield index, work(self.x[index], self.y[index], sources)
+
+
+def by_block(x: Ints, y: Ints) -> Iterator[NDArray[np.intp]]:
+    """Indices of the tiles of each zoom-10 block."""
+    _, block = np.unique(block_numbers(x, y), return_inverse=True)
+    for number in range(int(block.max()) + 1):
+        yield np.flatnonzero(block == number)
+
+
+def source_windows(x: Ints, y: Ints, source: OpenRaster) -> Iterator[Window]:
+    """The windows of a raster that are read for the tiles of one block."""
+    if source.is_separable:
+        rows, columns, tiles = _frame(x, y)
+        part = reach(source, rows, columns)
+        if part is not None:
+            yield from wanted_windows(source, part, tiles, TILE_SIZE)
+        return
+    for index in _groups(x, y):
+        rows, columns, _ = _frame(x[index], y[index])
+        slices = source_window(source, int(rows[0]), int(columns[0]), len(rows), len(columns))
+        if slices is not None:
+            yield Window.from_slices(*slices)
+
+
+def _groups(x: Ints, y: Ints) -> Iterator[NDArray[np.intp]]:
+    """Indices of the tiles that are warped together."""
+    _, group = np.unique(np.stack([y // _GROUP, x // _GROUP], axis=1), axis=0, return_inverse=True)
+    for number in range(int(group.max()) + 1):
+        yield np.flatnonzero(group.ravel() == number)
 
 
 def _frame(x: Ints, y: Ints) -> tuple[NDArray[np.int64], NDArray[np.int64], Tiles]:
@@ -166,9 +194,7 @@ def _cut(index: NDArray[np.intp], first: int, tile: int, count: int) -> tuple[ND
 def _block_maps(x: Ints, y: Ints, sources: Sequence[OpenRaster]) -> NDArray[np.uint8]:
     """Class ids of the tiles of one block, shape (n, 256, 256): the first raster with a class at a pixel gives it."""
     maps = np.zeros((len(x), TILE_SIZE, TILE_SIZE), dtype=np.uint8)
-    _, group = np.unique(np.stack([y // _GROUP, x // _GROUP], axis=1), axis=0, return_inverse=True)
-    for number in range(int(group.max()) + 1):
-        index = np.flatnonzero(group.ravel() == number)
+    for index in _groups(x, y):
         rows, columns, tiles = _frame(x[index], y[index])
         ids = np.zeros((len(rows), len(columns)), dtype=np.uint8)
         for source in sources:

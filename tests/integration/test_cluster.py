@@ -22,8 +22,8 @@ from flows.cluster import dask_client
 
 if __name__ == "__main__":
     with dask_client(workers=2, threads=1) as client:
-        print(sum(client.gather(client.map(abs, [-1, -2]))), flush=True)
         try:
+            print(sum(client.gather(client.map(abs, [-1, -2]))), flush=True)
             time.sleep(60)
         except KeyboardInterrupt:
             pass

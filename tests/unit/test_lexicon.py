@@ -97,7 +97,7 @@ def test_a_phrase_names_one_region(manner: str) -> None:
         (("classes", "moss", "names"), [{"text": "moss", "number": "dual"}], "moss: expected number"),
         (("sizes",), [], "sizes: expected bands"),
         (("sizes", 1, "from"), 60, "sizes: expected bands"),
-        (("sizes", 0, "spoken"), ["wee"], "sizes.extra small.spoken"),
+        (("sizes", 0, "spoken"), ["puny"], "sizes.extra small.spoken"),
         (("regions", "top", "patches"), ["attic"], "regions.top.patches"),
     ],
 )

@@ -389,7 +389,12 @@ def test_a_caption_stays_as_it_was_published() -> None:
     cells = np.zeros((4, 4, 12), dtype=np.int64)
     cells[..., 1] = 3000
     cells[..., 3] = 1096
-    assert describe("8491_8186", patch_counts(cells)) == ("?")
+    assert describe("8491_8186", patch_counts(cells)) == (
+        "As the dominant cover, water takes up more than half of this scene, ahead of trees. In every "
+        "quarter, open water makes up the greater part. Water and tree cover have a part in every "
+        "quarter. The centre is mainly made up of open water, though a medium share of woodland is found"
+        " there too. Overall, water sets the theme, accompanied by tree cover."
+    )
 
 
 def test_counts_of_another_shape_are_refused() -> None:
