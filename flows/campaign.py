@@ -9,11 +9,12 @@ from prefect.client.schemas.objects import State
 from flows.captions import caption_tiles
 from flows.locking import stage
 from flows.outcome import Outcome
-from flows.plan import dataset_of, look, plan_tiles
+from flows.plan import look, plan_tiles
 from flows.preview import write_preview
 from flows.statistics import count_tiles
 from flows.steps import step, task_threads
 from tasks.configuration import Campaign
+from tasks.places import dataset_of
 
 
 @flow(

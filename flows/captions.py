@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from prefect import flow
@@ -14,19 +13,17 @@ from prefect.client.schemas.objects import State as PrefectState
 
 from flows.locking import stage
 from flows.outcome import Outcome
-from flows.plan import dataset_of
 from flows.steps import step
 from flows.terminal import Bar, progress, warn
 from tasks.captions.by_rules import rules_captions
+from tasks.captions.keeping import described, export, kept_ids, restore
 from tasks.captions.state import Caption, State, open_state
-from tasks.captions.table import read_versions, write_versions
 from tasks.configuration import Campaign, Captioner
 from tasks.errors import InputError
-from tasks.planning.sampling import shuffled, text_keys
-from tasks.planning.table import KEPT, read_columns
+from tasks.places import dataset_of
 from tasks.statistics.jobs import MOST_JOBS
 from tasks.statistics.table import StatisticsFile, list_statistics, read_counts
-from tasks.storage import Place, list_files, reading, write
+from tasks.storage import Place
 
 
 @flow(name="captions", flow_run_name="captions {config.name}", persist_result=False)
@@ -57,28 +54,14 @@ def caption_tiles(config: Campaign, only: str | None = None) -> Outcome:
     kept = kept_ids(dataset)
     outcome = Outcome()
     with open_state(config.state, config.dataset) as state:
-        restore(state, dataset)
+        if restored := restore(state, dataset):
+            warn(f"the state was empty: took back {restored} captions from {dataset.join('captions')}")
         for captioner in config.captioners:
             if only in {None, captioner.name}:
                 outcome = outcome.then(_caption(captioner, described(captioner, kept), state, dataset))
         with stage(dataset):
             step("write the captions", lambda: export(state, names, dataset))
     return outcome
-
-
-def kept_ids(dataset: Place) -> list[str]:
-    """IDs of the tiles that passed the gates, in the order of the plan."""
-    tiles = read_columns(dataset, "tile_id", "status")
-    ids: list[str] = tiles.filter(pc.equal(tiles.column("status"), KEPT)).column("tile_id").to_pylist()
-    return ids
-
-
-def described(captioner: Captioner, kept: list[str]) -> list[str]:
-    """The kept tiles that a captioner is to describe: all of them, or its seeded random subset."""
-    if captioner.tiles is None:
-        return kept
-    drawn = shuffled(text_keys(kept), purpose="captioner", seed=captioner.tiles.seed)
-    return [kept[index] for index in np.argsort(drawn, kind="stable")[: captioner.tiles.count]]
 
 
 def _caption(captioner: Captioner, tile_ids: list[str], state: State, dataset: Place) -> Outcome:
@@ -120,30 +103,3 @@ def _counted(made: Iterator[Caption], bar: Bar) -> Iterator[Caption]:
     for caption in made:
         bar.advance(1)
         yield caption
-
-
-def captions_place(dataset: Place, captioner: str) -> Place:
-    """Where a dataset keeps every version of a captioner's captions."""
-    return dataset.join("captions", f"{captioner}.parquet")
-
-
-def restore(state: State, dataset: Place) -> None:
-    """Fills an empty state from the captions that lie in the dataset."""
-    if not state.is_empty():
-        return
-    restored = state.restore(_lying(dataset))
-    if restored:
-        warn(f"the state was empty: took back {restored} captions from {dataset.join('captions')}")
-
-
-def _lying(dataset: Place) -> Iterator[Caption]:
-    for place in list_files(dataset.join("captions"), ".parquet"):
-        with reading(place) as stream:
-            yield from read_versions(stream, place.url)
-
-
-def export(state: State, captioners: Sequence[str], dataset: Place) -> None:
-    """Writes every version of every captioner's captions to the dataset."""
-    for captioner in captioners:
-        where = captions_place(dataset, captioner)
-        write(where, partial(write_versions, state.versions(captioner)))

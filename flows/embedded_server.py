@@ -15,8 +15,9 @@ import socket
 import sys
 import threading
 import time
+import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from flows.server import ENDING_SECONDS, take_lock
 
@@ -51,12 +52,12 @@ def serve(folder: Path, start: int) -> None:
         start: descriptor of the inherited lock that keeps others from looking for a server meanwhile.
     """
     listener = socket.create_server(("127.0.0.1", 0))
-    _record = take_lock(folder / "server.json", fcntl.LOCK_EX)  # held until this process ends
+    record = take_lock(folder / "server.json", fcntl.LOCK_EX)
     (folder / "server.json").write_text(
         json.dumps({"url": f"http://127.0.0.1:{listener.getsockname()[1]}/api", "pid": os.getpid()})
     )
     handed: queue.SimpleQueue[uvicorn.Server] = queue.SimpleQueue()
-    threading.Thread(target=_end_with_users, args=(folder / "users", handed), daemon=True).start()
+    threading.Thread(target=_end_with_users, args=(folder / "users", record, handed), daemon=True).start()
     os.close(start)
 
     os.environ.update({name: value for name, value in SETTINGS.items() if name not in os.environ})
@@ -73,10 +74,12 @@ def serve(folder: Path, start: int) -> None:
         )
     )
     handed.put(server)
-    server.run(sockets=[listener])
-    # All is written and closed; taking the interpreter apart would take 0.9 s more, in which commands wait for us.
-    logging.shutdown()
-    os._exit(0)
+    try:
+        server.run(sockets=[listener])
+    except Exception:
+        traceback.print_exc()  # into the log
+    finally:
+        _leave(record)
 
 
 def _create_app() -> FastAPI:
@@ -86,7 +89,7 @@ def _create_app() -> FastAPI:
     return create_app(ephemeral=True, final=True)
 
 
-def _end_with_users(users: Path, handed: queue.SimpleQueue[uvicorn.Server]) -> None:
+def _end_with_users(users: Path, record: int, handed: queue.SimpleQueue[uvicorn.Server]) -> None:
     """Wait until nobody uses the server, then end it, with all that was reported to it written down.
 
     The exclusive lock is kept until this process is gone: a command that comes meanwhile waits for it, and then starts
@@ -94,7 +97,7 @@ def _end_with_users(users: Path, handed: queue.SimpleQueue[uvicorn.Server]) -> N
     """
     take_lock(users, fcntl.LOCK_EX)
     if handed.empty() or not (server := handed.get()).config.loaded:
-        os._exit(0)  # Nothing has been opened yet, let alone written.
+        _leave(record)  # Nothing has been opened yet, let alone written.
     begun = time.monotonic()
     deadline = begun + ENDING_SECONDS
     while time.monotonic() < deadline and (
@@ -105,7 +108,18 @@ def _end_with_users(users: Path, handed: queue.SimpleQueue[uvicorn.Server]) -> N
         time.sleep(0.01)
     server.should_exit = True
     time.sleep(2 * _CLOSING_SECONDS)
-    os._exit(1)  # Something does not let go: nobody is left to wait for it.
+    _leave(record)  # Something does not let go: nobody is left to wait for it.
+
+
+def _leave(record: int) -> NoReturn:
+    """End this process at once: to take the interpreter apart takes 0.9 s more, in which commands wait.
+
+    The record is unlocked first. The kernel drops a process's locks in any order, and a command that has got the users'
+    lock must not take this server for one that lives.
+    """
+    logging.shutdown()
+    os.close(record)
+    os._exit(0)
 
 
 def _unread_events() -> bool:

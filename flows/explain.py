@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flows.plan import choose_tiles, look_at
 from tasks.configuration import Campaign
+from tasks.planning.choosing import choose, first_limit, survey_of
 from tasks.statistics.explaining import Reads, planned_reads
 
 
 def explain(config: Campaign) -> Iterator[str]:
     """Lists the files, source blocks, tiles and bytes that would be read, and their sums."""
-    found = look_at(config)
-    reads = planned_reads(found.jobs(choose_tiles(config, found)))
+    found = survey_of(config)
+    reads = planned_reads(found.jobs(choose(config, found, first_limit(config)).tiles))
     yield f"{'tiles':>9} {'blocks':>9} {'bytes':>13}  file"
     total = Reads("in all", 0, 0, 0)
     for read in reads:

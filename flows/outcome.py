@@ -27,7 +27,12 @@ class Outcome:
 
     def then(self, later: Outcome) -> Outcome:
         """This stage's outcome and a later one's together."""
-        return Outcome(self.summary + later.summary, {**self.failed, **later.failed}, {**self.waiting, **later.waiting})
+        return Outcome(
+            self.summary + later.summary,
+            {**self.failed, **later.failed},
+            {**self.waiting, **later.waiting},
+            self.results + later.results,
+        )
 
     def state(self) -> State[Outcome]:
         """The state that a flow ends in."""

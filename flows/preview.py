@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows.captions import described
-from flows.plan import dataset_of
+from tasks.captions.keeping import described
 from tasks.captions.state import open_state
 from tasks.configuration import Campaign
 from tasks.errors import SourceError
+from tasks.places import dataset_of
 from tasks.planning.survey import Survey
 from tasks.planning.table import KEPT, STATUSES, read_tiles
 from tasks.preview.cards import Caption, Card

@@ -121,9 +121,11 @@ class EmbeddedServer:
             elif now - last_seen_ending > _STILL_USED_SECONDS:
                 return
             time.sleep(_POLL_SECONDS)
+        # It lets go of its record a moment before it is gone.
+        os.close(take_lock(self._folder / "users", fcntl.LOCK_SH))
         if self._started:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._started.wait(timeout=_POLL_SECONDS)
+                self._started.wait(timeout=1)
 
     def _wait_for_start(self) -> None:
         """Wait until a server that is being started has recorded its address, or died: some hundredths of a second."""

@@ -10,13 +10,14 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from flows.captions import described, kept_ids, restore
-from flows.plan import dataset_of, look_at
+from tasks.captions.keeping import described, kept_ids, restore
 from tasks.captions.prompts import TileView, load_recipe, request_body
 from tasks.captions.state import open_state
 from tasks.captions.table import Row, shown_rows, write_jsonl, write_parquet
 from tasks.configuration import Campaign, Captioner
 from tasks.errors import InputError
+from tasks.places import dataset_of
+from tasks.planning.choosing import survey_of
 from tasks.planning.table import read_tiles
 from tasks.statistics.patches import Counts
 from tasks.statistics.table import list_statistics, read_counts
@@ -72,7 +73,7 @@ def request_for(config: Campaign, tile_id: str, name: str | None) -> dict[str, A
     ids = None
     if captioner.recipe == "vision":
         tiles = read_tiles(dataset)
-        found = look_at(config)
+        found = survey_of(config)
         ids = dict(found.maps(tiles.filter(pc.equal(tiles.column("tile_id"), tile_id))))[tile_id]
     return request_body(
         recipe,

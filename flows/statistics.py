@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,19 +20,21 @@ from prefect.settings import get_current_settings
 from flows.cluster import dask_client
 from flows.locking import stage
 from flows.outcome import Outcome
-from flows.plan import dataset_of, look, plan_tiles, say_splits, source_of
+from flows.plan import look, plan_tiles, say_splits
 from flows.steps import task_threads
 from flows.terminal import Bar, progress, say, warn
 from tasks.configuration import Campaign
 from tasks.errors import InputError, SourceError
+from tasks.places import dataset_of, source_of
 from tasks.planning.survey import Survey, identities
 from tasks.planning.table import EXCLUDED, FAILED, KEPT, PLANNED, read_plan, read_tiles, status_counts, update_tiles
 from tasks.statistics.access import ShareAccess
 from tasks.statistics.caching import counting_task
 from tasks.statistics.gates import Gates
 from tasks.statistics.jobs import Job, Manifest
+from tasks.statistics.sources import write_sources
 from tasks.statistics.table import Provenance, all_counts, drop_stale, list_statistics
-from tasks.storage import Place, exists, read_bytes, write
+from tasks.storage import Place, exists
 
 
 @flow(
@@ -194,8 +195,7 @@ def _report(config: Campaign, found: Survey, tiles: pa.Table, failed: Mapping[st
     counts = status_counts(tiles)
     unusable = {*missing, *failed}
     done = [source for source in pc.unique(tiles.column("source")).drop_null().to_pylist() if source not in unusable]
-    content = {"done": len(done), "missing": missing, "failed": dict(failed)}
-    write(sources_place(dataset), lambda stream: stream.write(json.dumps(content, indent=1).encode()))
+    write_sources(dataset, len(done), missing, failed)
     if missing:
         names = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
         warn(f"the source does not list {names}: taken as no data")
@@ -206,17 +206,3 @@ def _report(config: Campaign, found: Survey, tiles: pa.Table, failed: Mapping[st
     line = ", ".join(f"{counts[status]} {status}" for status in (KEPT, EXCLUDED, FAILED, PLANNED) if counts[status])
     trouble = {f"{source}": reason for source, reason in failed.items()}
     return Outcome((f"statistics: {line or 'no tile'}",), trouble)
-
-
-def sources_place(dataset: Place) -> Place:
-    """Where a dataset keeps what became of its sources."""
-    return dataset.join("statistics", "sources.json")
-
-
-def read_sources(dataset: Place) -> dict[str, Any]:
-    """What became of the sources: how many are done, which are missing, and which failed with what reason."""
-    where = sources_place(dataset)
-    if not exists(where):
-        return {"done": 0, "missing": [], "failed": {}}
-    content: dict[str, Any] = json.loads(read_bytes(where))
-    return content

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from flows.captions import described, kept_ids, restore
-from flows.plan import dataset_of
-from flows.statistics import read_sources
+from tasks.captions.keeping import described, kept_ids, restore
 from tasks.captions.state import open_state
 from tasks.configuration import Campaign, Captioner
+from tasks.places import dataset_of
 from tasks.planning.table import STATUSES, read_columns, status_counts, tiles_place
+from tasks.statistics.sources import read_sources
 from tasks.storage import exists
 
 

@@ -190,7 +190,7 @@ def _where(tile: Tile, draws: Draws) -> list[Statement]:
             groups.setdefault((f"class.{prefix}{spread[0]}", spread[1]), []).append(class_id)
         elif peak and not prefix and (draws.below(2) or not spread):
             groups.setdefault(("class.peak", peak), []).append(class_id)
-        elif spread:
+        elif spread and 2 * whole.counts[class_id] <= whole.pixels:
             groups.setdefault((f"class.{prefix}everywhere", WHOLE), []).append(class_id)
     return [
         Statement((occasion,), whole, tuple(class_ids[:_MOST_TOGETHER]), region=None if region == WHOLE else region)

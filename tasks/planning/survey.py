@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -14,7 +13,6 @@ from numpy.typing import NDArray
 from tasks.landcover.catalogue import Catalogue, Raster, catalogue
 from tasks.landcover.chips import Chip, ChipChunk, find_chips
 from tasks.landcover.classes import ClassTable
-from tasks.planning.areas import Area
 from tasks.planning.grid import Ints, morton_order
 from tasks.statistics.blocks import GridChunk
 from tasks.statistics.dataset import split_into_chunks
@@ -135,17 +133,6 @@ def survey(source: Place, table: ClassTable, grid: str) -> Survey:
 def identities(found: Survey) -> dict[str, str]:
     """The present identity of each raster of a source."""
     return {name: raster.identity for name, raster in found.rasters.items()}
-
-
-def digest(found: Survey, *settings: object) -> str:
-    """A digest of what a source lists and of further settings: another plan has another one."""
-    listed = sorted(identities(found).items())
-    return hashlib.sha256(repr((listed, settings)).encode()).hexdigest()
-
-
-def whole_source(found: GridSurvey) -> Area:
-    """The area that a source covers."""
-    return found.catalogue
 
 
 def _positions(tiles: pa.Table) -> tuple[Ints, Ints]:

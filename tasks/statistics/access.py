@@ -7,7 +7,7 @@ from distributed import Worker, WorkerPlugin
 from tasks.storage import Place, access_options, register_access
 
 
-class ShareAccess(WorkerPlugin):  # type: ignore[misc]  # Dask ships no types
+class ShareAccess(WorkerPlugin):
     """Hands the access options of places to each worker, as it starts or as the plugin is registered."""
 
     def __init__(self, *places: Place) -> None:

@@ -391,9 +391,9 @@ def test_a_caption_stays_as_it_was_published() -> None:
     cells[..., 3] = 1096
     assert describe("8491_8186", patch_counts(cells)) == (
         "As the dominant cover, water takes up more than half of this scene, ahead of trees. In every "
-        "quarter, open water makes up the greater part. Water and tree cover have a part in every "
-        "quarter. The centre is mainly made up of open water, though a medium share of woodland is found"
-        " there too. Overall, water sets the theme, accompanied by tree cover."
+        "quarter, open water makes up the greater part. Tree cover has a part in every quarter. The "
+        "middle is mainly made up of water, though a medium portion of woodland is found there too. On "
+        "the whole, this is a scene in which open water prevails."
     )
 
 
