@@ -20,6 +20,8 @@ from tasks.errors import InputError
 CONNECT_SECONDS: Final = 10
 """Longest wait for a scheduler that is said to run somewhere."""
 
+_LOOPBACK: Final = "127.0.0.1:0"
+
 _MUST_AGREE: Final = ("python", "dask", "distributed", "cloudpickle", "msgpack", "numpy")
 """Packages whose versions decide whether a worker understands what it is sent; of Python the first two parts count."""
 
@@ -70,7 +72,9 @@ def _local_cluster(threads: int | None, workers: int | None) -> LocalCluster:
         layout = {"n_workers": workers, "threads_per_worker": threads or max(1, available_cores() // workers)}
         # Each worker loads this module for its `dask_setup`.
         layout["preload"] = [__name__]
-    return LocalCluster(dashboard_address=None, silence_logs=logging.CRITICAL, **layout)  # type: ignore[no-untyped-call]  # Dask leaves its constructors untyped
+    # Dask's own pages would listen on every interface of the machine: they stay on this one, at any free port.
+    layout |= {"dashboard_address": _LOOPBACK, "worker_dashboard_address": _LOOPBACK}
+    return LocalCluster(silence_logs=logging.CRITICAL, **layout)  # type: ignore[no-untyped-call]  # Dask leaves its constructors untyped
 
 
 def dask_setup(_worker: Worker) -> None:
