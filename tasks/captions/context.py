@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
+from tasks.captions.lexicon import lexicon
 from tasks.landcover.classes import NO_DATA, TOKENS
 from tasks.statistics.patches import PATCHES, Counts
+from tasks.statistics.shares import MAP_PIXELS, PATCH_PIXELS, least_pixels, whole_percent
 
 CLASS_NAMES = tuple(token.replace("_", " ") for token in TOKENS)
 """Class names as prompts write them, by id."""
@@ -18,19 +20,10 @@ CLASS_NAMES = tuple(token.replace("_", " ") for token in TOKENS)
 PATCH_NAMES = tuple(patch.replace("_", " ") for patch in PATCHES)
 """Patch names as prompts write them, by row of the counts."""
 
-SIZES = ((80, "an extra large"), (50, "a large"), (20, "a medium"), (10, "a small"), (0, "an extra small"))
-"""The words for a share: least whole percent, and the size from there on."""
-
 SIZE_NOUNS = ("fraction", "part", "portion", "amount", "quantity")
 """What follows the size; which of them is drawn from the tile's ID."""
 
 MOST_CLASSES_OF_A_PATCH = 3
-
-_TRACE = 20
-"""Fewer pixels than this are no class of note, in a map of 256 x 256 px and in a patch of 128 x 128 px."""
-
-_MAP_PIXELS = 256 * 256
-_PATCH_PIXELS = 128 * 128
 
 
 @dataclass(frozen=True)
@@ -106,9 +99,9 @@ def text_context(tile_id: str, counts: Counts) -> TextContext:
     overall, *patches = _rows(counts)
     return TextContext(
         tile_id=tile_id,
-        overall=_worded_patch(tile_id, 0, overall, _least_pixels(sum(overall), _MAP_PIXELS), most=len(TOKENS)),
+        overall=_worded_patch(tile_id, 0, overall, least_pixels(sum(overall), MAP_PIXELS), most=len(TOKENS)),
         patches=tuple(
-            _worded_patch(tile_id, row, patch, _least_pixels(sum(patch), _PATCH_PIXELS), most=MOST_CLASSES_OF_A_PATCH)
+            _worded_patch(tile_id, row, patch, least_pixels(sum(patch), PATCH_PIXELS), most=MOST_CLASSES_OF_A_PATCH)
             for row, patch in enumerate(patches, start=1)
         ),
     )
@@ -141,11 +134,6 @@ def vision_context(tile_id: str, counts: Counts) -> VisionContext:
     )
 
 
-def whole_percent(part: int, whole: int) -> int:
-    """A share in whole percent, rounded half up in integers: floats would put 99 of 200 at 49."""
-    return (200 * part + whole) // (2 * whole)
-
-
 def _rows(counts: Counts) -> list[list[int]]:
     """Counts as Python's integers, which do not overflow on a large chip."""
     if counts.shape != (len(PATCHES), len(TOKENS)):
@@ -159,10 +147,6 @@ def _largest_first(row: list[int]) -> list[int]:
     return sorted((index for index in range(1, len(row)) if row[index]), key=lambda index: (-row[index], index))
 
 
-def _least_pixels(pixels: int, published: int) -> int:
-    return max(1, (2 * _TRACE * pixels + published) // (2 * published))
-
-
 def _worded_patch(tile_id: str, row: int, counts: list[int], least: int, most: int) -> Patch:
     valid = sum(counts) - counts[NO_DATA]
     named = [index for index in _largest_first(counts) if counts[index] >= least][:most]
@@ -174,11 +158,11 @@ def _worded_patch(tile_id: str, row: int, counts: list[int], least: int, most: i
 
 
 def _in_words(tile_id: str, row: int, index: int, part: int, whole: int) -> str:
-    percent = whole_percent(part, whole)
-    size = next(words for least, words in SIZES if percent >= least)
+    size = lexicon().size(whole_percent(part, whole)).name
+    article = "an" if size[0] in "aeiou" else "a"
     # The tile's ID comes last: it is the only one of the three that can hold any character.
     digest = hashlib.sha256(f"{PATCHES[row]}/{TOKENS[index]}/{tile_id}".encode()).digest()
-    return f"{size} {SIZE_NOUNS[int.from_bytes(digest[:8], 'big') % len(SIZE_NOUNS)]}"
+    return f"{article} {size} {SIZE_NOUNS[int.from_bytes(digest[:8], 'big') % len(SIZE_NOUNS)]}"
 
 
 def _decimal_patch(row: int, counts: list[int]) -> Patch:

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tasks.captions.context import whole_percent
 from tasks.captions.lexicon import Size, lexicon
 from tasks.landcover.classes import NO_DATA, TOKENS
 from tasks.statistics.patches import PATCHES, Counts
+from tasks.statistics.shares import MAP_PIXELS, least_pixels, whole_percent
 
 WHOLE = "overall"
 MIDDLE = "middle"
@@ -24,9 +24,6 @@ HALVES = {
     "left": ("top_left", "bottom_left"),
     "right": ("top_right", "bottom_right"),
 }
-
-_NOISE = 20
-"""Fewer pixels than this, in a tile of 256 x 256, are noise: not worth a word."""
 
 _NOTABLE_PERCENT = 10
 """From this share of the tile on, a class must be named."""
@@ -191,8 +188,7 @@ def observe(counts: Counts) -> Tile:
     rows: dict[str, list[int]] = dict(zip(PATCHES, counts.tolist(), strict=True))
     for half, (one, other) in HALVES.items():
         rows[half] = [a + b for a, b in zip(rows[one], rows[other], strict=True)]
-    pixels = sum(rows[WHOLE])
-    noise = max(1, (2 * _NOISE * pixels + 256 * 256) // (2 * 256 * 256))
+    noise = least_pixels(sum(rows[WHOLE]), MAP_PIXELS)
     return Tile({region: _view(region, row, noise) for region, row in rows.items()}, noise)
 
 

@@ -14,6 +14,7 @@ from tasks.landcover.classes import N_IDS, NO_DATA, TOKENS
 from tasks.landcover.pictures import palette_png
 from tasks.preview.tile_map import position
 from tasks.statistics.patches import PATCHES, Counts
+from tasks.statistics.shares import whole_percent
 
 CLASS_NAMES = tuple(token.replace("_", " ") for token in TOKENS)
 """How the page writes a class, by id."""
@@ -115,7 +116,7 @@ def percent(part: int, whole: int) -> str:
     """A share in whole percent, half up; what is there never reads 0, what is not all never reads 100."""
     if whole == 0:
         return "–"
-    rounded = (200 * part + whole) // (2 * whole)
+    rounded = whole_percent(part, whole)
     if rounded == 0 and part:
         return "<1"
     if rounded == 100 and part < whole:

@@ -17,9 +17,9 @@ from tasks.captions.context import (
     Share,
     text_context,
     vision_context,
-    whole_percent,
 )
 from tasks.statistics.patches import Counts, patch_counts
+from tasks.statistics.shares import whole_percent
 
 TREE, GRASS, CROP, WATER, MOSS = 3, 5, 6, 1, 11
 
