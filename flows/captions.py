@@ -14,7 +14,7 @@ from prefect.client.schemas.objects import State as PrefectState
 from flows.locking import stage
 from flows.outcome import Outcome
 from flows.steps import step
-from flows.terminal import Bar, progress, warn
+from flows.terminal import Bar, progress, say, warn
 from tasks.captions.by_rules import rules_captions
 from tasks.captions.keeping import described, export, kept_ids, restore
 from tasks.captions.state import Caption, State, open_state
@@ -67,7 +67,7 @@ def caption_tiles(config: Campaign, only: str | None = None) -> Outcome:
 def _caption(captioner: Captioner, tile_ids: list[str], state: State, dataset: Place) -> Outcome:
     missing = state.missing(captioner.name, tile_ids)
     if not missing:
-        return Outcome((f"captions by {captioner.name}: {len(tile_ids)} there, none to do",))
+        return Outcome((say(f"captions by {captioner.name}: {len(tile_ids)} there, none to do"),))
     if captioner.recipe != "rules":
         reason = f"{len(missing)} tiles wait: asking endpoints comes with a later release"
         warn(f"captioner {captioner.name}: {reason}")
@@ -76,7 +76,7 @@ def _caption(captioner: Captioner, tile_ids: list[str], state: State, dataset: P
         wanted = pa.array(missing, pa.string())
         for label, files in _slices(list_statistics(dataset), wanted):
             step(f"{captioner.name}: {label}", partial(_say, captioner.name, files, wanted, state, bar))
-    return Outcome((f"captions by {captioner.name}: {len(missing)} made",))
+    return Outcome((say(f"captions by {captioner.name}: {len(missing)} made"),))
 
 
 def _slices(files: Sequence[StatisticsFile], wanted: pa.Array) -> Iterator[tuple[str, Sequence[StatisticsFile]]]:

@@ -189,9 +189,6 @@ def _run_flow(name: str, config: Path, quiet: bool, verbose: bool, **parameters:
     finally:
         if begun:
             begun.end()
-    for line in outcome.summary:
-        if not quiet:
-            print(line, file=sys.stderr)
     for line in outcome.results:
         print(line)
     raise click.exceptions.Exit(outcome.exit_code)

@@ -46,7 +46,7 @@ def plan_tiles(config: Campaign, found: Survey, further: int = 0) -> Outcome:
     made_from = plan_digest(config, found)
     last = read_plan(dataset)
     if last and last["digest"] == made_from and not further:
-        return Outcome((f"plan: {last['planned']} candidate tiles, as planned before",))
+        return Outcome((say(f"plan: {last['planned']} candidate tiles, as planned before"),))
     limit = last["limit"] + further if last and last["digest"] == made_from else first_limit(config)
     planned = step("choose the tiles", lambda: choose(config, found, limit))
     content = {
@@ -57,10 +57,11 @@ def plan_tiles(config: Campaign, found: Survey, further: int = 0) -> Outcome:
         "limit": limit,
     }
     write_tiles(dataset, planned.tiles, planned.rings, content)
+    outcome = Outcome((say(f"plan: {len(planned.tiles)} candidate tiles"),), dict(found.unreadable))
     for name, reason in found.unreadable.items():
         warn(f"{name}: {reason}")
     say_splits(config, planned.tiles)
-    return Outcome((f"plan: {len(planned.tiles)} candidate tiles",), dict(found.unreadable))
+    return outcome
 
 
 def say_splits(config: Campaign, tiles: pa.Table) -> None:
@@ -69,7 +70,7 @@ def say_splits(config: Campaign, tiles: pa.Table) -> None:
         return
     wanted = {"train": config.splits.train, "val": config.splits.val, "test": config.splits.test}
     reached = split_shares(tiles, wanted)
-    say("splits: " + ", ".join(f"{name} {count} ({share:.1%})" for name, (count, share) in reached.items()))
+    say("  splits: " + ", ".join(f"{name} {count} ({share:.1%})" for name, (count, share) in reached.items()))
     for name, (count, _) in reached.items():
         if not count:
             together = {"block": "zoom-10 block", "tile": "tile"}[config.splits.by]

@@ -202,7 +202,7 @@ def _report(config: Campaign, found: Survey, tiles: pa.Table, failed: Mapping[st
     if failed:
         rows = [{"source": source, "reason": reason} for source, reason in failed.items()]
         create_table_artifact(rows, key="failed-sources", description="Sources that could not be used")
+    standing = ", ".join(f"{counts[status]} {status}" for status in (KEPT, EXCLUDED, FAILED, PLANNED) if counts[status])
+    line = say(f"statistics: {standing or 'no tile'}")
     say_splits(config, tiles.filter(pc.equal(tiles.column("status"), KEPT)))
-    line = ", ".join(f"{counts[status]} {status}" for status in (KEPT, EXCLUDED, FAILED, PLANNED) if counts[status])
-    trouble = {f"{source}": reason for source, reason in failed.items()}
-    return Outcome((f"statistics: {line or 'no tile'}",), trouble)
+    return Outcome((line,), dict(failed))

@@ -22,9 +22,10 @@ _UPDATE_SECONDS = 2.0
 """Between two updates of a progress artifact: each is a request to the server."""
 
 
-def say(line: str) -> None:
-    """One line for the person who watches."""
+def say(line: str) -> str:
+    """Prints one line for the person who watches, and returns it."""
     console.print(escape(line))
+    return line
 
 
 def warn(line: str) -> None:

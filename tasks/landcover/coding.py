@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.landcover.classes import NO_DATA
+UNKNOWN = 255
+"""What stands for the class id of an unknown code, until it is known whether its pixel counts."""
 
 
 class UnknownCodeError(Exception):
@@ -33,23 +34,30 @@ class UnknownCodeError(Exception):
 
 
 def to_ids(codes: NDArray[Any], ids: Mapping[int, int]) -> NDArray[np.uint8]:
-    """Class ids of codes; NaN is no data.
+    """Class ids of codes.
 
     Args:
-        codes: a raster's pixels, whole numbers or, where pixels can be missing, floats.
+        codes: a raster's pixels, whole numbers, shape (height, width).
         ids: class id by code.
 
     Raises:
         UnknownCodeError: a code is not in ``ids``.
     """
-    found = np.full(codes.shape, NO_DATA, dtype=np.uint8)
-    known = np.isnan(codes) if np.issubdtype(codes.dtype, np.floating) else np.zeros(codes.shape, dtype=np.bool_)
-    for code, index in ids.items():
-        hit = codes == code
-        known |= hit
-        if index != NO_DATA:
-            found[hit] = index
-    if not known.all():
-        row, column = (int(axis) for axis in np.unravel_index(int(known.argmin()), known.shape))
-        raise UnknownCodeError(int(codes[row, column]), row, column)
+    found = mark_unknown(codes, ids)
+    if (found == UNKNOWN).any():
+        raise first_of_code(codes, int(codes.ravel()[int((found == UNKNOWN).argmax())]))
     return found
+
+
+def mark_unknown(codes: NDArray[Any], ids: Mapping[int, int]) -> NDArray[np.uint8]:
+    """Class ids of codes, `UNKNOWN` for a code that is not in ``ids``."""
+    found = np.full(codes.shape, UNKNOWN, dtype=np.uint8)
+    for code, index in ids.items():
+        found[codes == code] = index
+    return found
+
+
+def first_of_code(codes: NDArray[Any], code: int) -> UnknownCodeError:
+    """The error about a code's first pixel, row by row."""
+    row, column = np.unravel_index(int((codes == code).argmax()), codes.shape)
+    return UnknownCodeError(code, int(row), int(column))

@@ -1,26 +1,26 @@
-"""A raster in any CRS, warped to the grid by GDAL's nearest neighbour through rioxarray.
+"""A raster in any CRS, warped to the grid by GDAL's nearest neighbour.
 
-The tolerance is 1e-9 px: with GDAL's default of 0.125 px a pixel would depend on what it was read together with.
+The tolerance is 1e-9 px: with GDAL's default of 0.125 px a pixel would depend on what it was read together with. It is
+`WarpedVRT` that heeds it: `rasterio.warp.reproject`, which rioxarray's `reproject` calls, drops it in rasterio 1.4.
 """
 
 from __future__ import annotations
 
 import math
-import warnings
-from typing import cast
 
 import numpy as np
 import rasterio
-import rioxarray
-import xarray as xr
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
+from rasterio.io import MemoryFile
+from rasterio.vrt import WarpedVRT
 from rasterio.warp import transform_bounds
+from rasterio.windows import Window
 
 from tasks.errors import SourceError
-from tasks.landcover.coding import UnknownCodeError, to_ids
-from tasks.landcover.headers import gdal_reason
+from tasks.landcover.classes import NO_DATA
+from tasks.landcover.coding import UNKNOWN, first_of_code, mark_unknown
 from tasks.landcover.reading import OpenRaster
 from tasks.planning.grid import EARTH_CIRCUMFERENCE, WORLD_PIXELS
 
@@ -50,36 +50,46 @@ def warp(source: OpenRaster, row: int, column: int, height: int, width: int) -> 
     part = source_window(source, row, column, height, width)
     if part is None:
         return None
-    rows, columns = part
-    transform = _transform(row, column)
-    dataset = source.dataset
-    try:
-        opened = rioxarray.open_rasterio(dataset.name, masked=True, lock=False, cache=False)
-        # One raster of one or more bands is one array; only files of subdatasets are more.
-        with cast(xr.DataArray, opened) as bands:
-            codes = bands.isel(band=0, y=rows, x=columns).load()
-            with warnings.catch_warnings():
-                # NaN becomes no data below; what a cast of it to a whole number would give is never used.
-                warnings.simplefilter("ignore", RuntimeWarning)
-                warped = codes.rio.reproject(
-                    "EPSG:3857",
-                    transform=transform,
-                    shape=(height, width),
-                    resampling=Resampling.nearest,
-                    nodata=np.nan,
-                    tolerance=1e-9,
-                )
-    except (rasterio.errors.RasterioError, OSError) as error:
-        where = f"rows {rows.start} to {rows.stop - 1}, columns {columns.start} to {columns.stop - 1}"
-        reason = f"cannot be read in {where} (damaged or cut short?): {gdal_reason(error)}"
-        raise SourceError({source.raster.name: reason}) from error
-    try:
-        return to_ids(warped.to_numpy(), source.ids)
-    except UnknownCodeError as error:
+    window = Window.from_slices(*part)
+    codes = np.empty((window.height, window.width), dtype=source.dataset.dtypes[0])
+    source.read(window, codes)
+    ids = mark_unknown(codes, source.ids)
+    warped = _warped(source, ids, window, _transform(row, column), (height, width))
+    if (warped == UNKNOWN).any():
         # The same code stands in the source's own pixels, whose row and column a person can look up.
-        row, column = (int(axis) for axis in np.argwhere(codes.to_numpy() == error.code)[0])
-        reason = UnknownCodeError(error.code, row, column).reason(rows.start, columns.start)
-        raise SourceError({source.raster.name: reason}) from error
+        error = first_of_code(ids, UNKNOWN)
+        error.code = int(codes[error.row, error.column])
+        raise SourceError({source.raster.name: error.reason(window.row_off, window.col_off)})
+    return warped
+
+
+def _warped(
+    source: OpenRaster, ids: NDArray[np.uint8], window: Window, transform: Affine, shape: tuple[int, int]
+) -> NDArray[np.uint8]:
+    """Class ids of a window of the raster, in the grid's pixels.
+
+    The window is read and decoded once, and GDAL warps it from memory, class ids in which no data is always 0.
+    """
+    height, width = shape
+    profile = {"driver": "GTiff", "count": 1, "dtype": "uint8", "height": ids.shape[0], "width": ids.shape[1]}
+    place = {"crs": source.dataset.crs, "transform": source.dataset.window_transform(window)}
+    with MemoryFile() as file:
+        with file.open(**profile, **place, nodata=NO_DATA) as memory:
+            memory.write(ids, 1)
+        with (
+            file.open() as memory,
+            WarpedVRT(
+                memory,
+                crs="EPSG:3857",
+                transform=transform,
+                height=height,
+                width=width,
+                resampling=Resampling.nearest,
+                tolerance=1e-9,
+            ) as warping,
+        ):
+            warped: NDArray[np.uint8] = warping.read(1)
+            return warped
 
 
 def source_window(source: OpenRaster, row: int, column: int, height: int, width: int) -> tuple[slice, slice] | None:
