@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ from tasks.statistics.caching import counting_task
 from tasks.statistics.gates import Gates
 from tasks.statistics.jobs import Job, Manifest
 from tasks.statistics.sources import write_sources
-from tasks.statistics.table import Provenance, all_counts, drop_stale, list_statistics
+from tasks.statistics.table import Provenance, StatisticsFile, all_counts, drop_stale, list_statistics
 from tasks.storage import Place, exists
 
 
@@ -65,10 +65,10 @@ def count_tiles(config: Campaign, found: Survey) -> Outcome:
     """
     dataset = dataset_of(config)
     known = identities(found)
-    _refuse_other_counts(dataset, found)
     while True:
-        drop_stale(list_statistics(dataset), known)
-        failed = _count_missing(config, found)
+        files = list_statistics(dataset)
+        _refuse_other_counts(files, found, dataset)
+        failed = _count_missing(config, found, drop_stale(files, known))
         tiles, enough = _judge(config, found, failed)
         plan = read_plan(dataset) or {}
         if enough or plan.get("exhausted", True):
@@ -79,10 +79,10 @@ def count_tiles(config: Campaign, found: Survey) -> Outcome:
     return _report(config, found, tiles, failed)
 
 
-def _refuse_other_counts(dataset: Place, found: Survey) -> None:
+def _refuse_other_counts(files: Sequence[StatisticsFile], found: Survey, dataset: Place) -> None:
     """Counts of another product are not to be mixed with these."""
     own = Provenance(found.table.name, found.table.digest())
-    for file in list_statistics(dataset):
+    for file in files:
         if not file.provenance.counted_alike(own):
             raise InputError(
                 f"{file.place} was counted with product {file.provenance.product} (or another table of that name, or "
@@ -91,11 +91,11 @@ def _refuse_other_counts(dataset: Place, found: Survey) -> None:
             )
 
 
-def _count_missing(config: Campaign, found: Survey) -> dict[str, str]:
+def _count_missing(config: Campaign, found: Survey, files: Sequence[StatisticsFile]) -> dict[str, str]:
     """Counts what has no counts yet; returns the sources that failed, with the reason."""
     dataset = dataset_of(config)
     tiles = read_tiles(dataset)
-    done = pa.chunked_array([file.tile_ids for file in list_statistics(dataset)], pa.string())
+    done = pa.chunked_array([file.tile_ids for file in files], pa.string())
     missing = tiles.filter(pc.invert(pc.is_in(tiles.column("tile_id"), done)))
     jobs = {job.label: job for job in found.jobs(missing)}
     if not jobs:

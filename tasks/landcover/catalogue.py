@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from tasks.errors import InputError
 from tasks.landcover.classes import ClassTable, Layout
-from tasks.landcover.headers import Header, read_header
+from tasks.landcover.headers import Header, read_header, unplaced_allowed
 from tasks.planning.areas import blocks_within, tiles_of_blocks
 from tasks.planning.grid import (
     TILE_SIZE,
@@ -114,9 +114,12 @@ class LaidOut:
 
     def needing(self, name: str, x: Ints, y: Ints) -> NDArray[np.bool_]:
         """Which of the tiles need a file."""
-        corners = self._corners(x, y)
-        wanted = next((cell for cell in np.unique(np.concatenate(corners)) if self._names([cell]) == [name]), None)
-        need: NDArray[np.bool_] = np.logical_or.reduce([corner == wanted for corner in corners])
+        match = _WORLDCOVER.fullmatch(name.rsplit("/", 1)[-1])
+        if match is None:
+            return np.zeros(len(x), dtype=np.bool_)
+        west, south = _corner(match["corner"])
+        wanted = self._cells(np.array([west + _DEGREES / 2]), np.array([south + _DEGREES / 2]))[0]
+        need: NDArray[np.bool_] = np.logical_or.reduce([corner == wanted for corner in self._corners(x, y)])
         return need
 
     def _corners(self, x: Ints, y: Ints) -> list[NDArray[np.int64]]:
@@ -179,25 +182,41 @@ class Scanned:
         for start in range(0, len(lon), _POINTS_AT_ONCE):
             some = slice(start, start + _POINTS_AT_ONCE)
             point, box = tree.query(shapely.points(lon[some], lat[some]))
+            order = np.argsort(owner[box], kind="stable")
+            near, first = np.unique(owner[box][order], return_index=True)
+            points = np.split(point[order] + start, first[1:])
             # From the last raster to the first, so that the first stays.
-            for raster in np.unique(owner[box])[::-1]:
-                at = np.unique(point[owner[box] == raster]) + start
+            for raster, at in zip(near[::-1], points[::-1] if len(near) else [], strict=True):
                 found[at[headers[raster].holds(lon[at], lat[at])]] = raster
         return found, self._header_names
 
     def needed(self, x: Ints, y: Ints) -> list[str]:
         """The rasters that any of the tiles needs."""
-        if not len(x):
-            return []
         tree, owner = self._boxes
-        west, south, east, north = _edges(x, y)
-        around = shapely.box(west.min(), south.min(), east.max(), north.max())
-        near = [self._header_names[raster] for raster in np.unique(owner[tree.query(around)])]
-        return [name for name in near if self.needing(name, x, y).any()]
+        headers = list(self.headers.values())
+        needed = np.zeros(len(headers), dtype=np.bool_)
+        for start in range(0, len(x), _POINTS_AT_ONCE):
+            edges = _edges(x[start : start + _POINTS_AT_ONCE], y[start : start + _POINTS_AT_ONCE])
+            tile, box = tree.query(shapely.box(*edges))
+            raster = owner[box]
+            open_question = ~needed[raster]
+            tile, raster = tile[open_question], raster[open_question]
+            order = np.argsort(raster, kind="stable")
+            found, first = np.unique(raster[order], return_index=True)
+            for index, tiles in zip(found, np.split(tile[order], first[1:]), strict=False):
+                needed[index] = headers[index].touches(*(edge[tiles] for edge in edges)).any()
+        return [self._header_names[index] for index in np.flatnonzero(needed)]
 
     def needing(self, name: str, x: Ints, y: Ints) -> NDArray[np.bool_]:
         """Which of the tiles need a raster."""
-        return self.headers[name].touches(*_edges(x, y))
+        header = self.headers[name]
+        edges = west, south, east, north = _edges(x, y)
+        need = np.zeros(len(x), dtype=np.bool_)
+        for left, bottom, right, top in header.degrees:
+            need |= (west <= right) & (east >= left) & (south <= top) & (north >= bottom)
+        near = np.flatnonzero(need)
+        need[near] = header.touches(*(edge[near] for edge in edges))
+        return need
 
     def tiles(self) -> Iterator[tuple[Ints, Ints]]:
         """All tiles whose centre lies on a raster."""
@@ -331,7 +350,7 @@ def _mixed(table: ClassTable, name: str, version: str) -> str:
 
 def _scanned(source: Place, table: ClassTable, listed: Sequence[Raster]) -> Scanned:
     """Opens every raster's header; what cannot be opened is named and left out."""
-    with ThreadPoolExecutor(_OPEN_AT_ONCE) as pool:
+    with unplaced_allowed(), ThreadPoolExecutor(_OPEN_AT_ONCE) as pool:
         results = list(pool.map(lambda raster: read_header(raster.place), listed))
     rasters, headers, unreadable = {}, {}, {}
     for raster, result in zip(listed, results, strict=True):

@@ -20,7 +20,7 @@ from tasks.errors import InputError, SourceError
 from tasks.landcover.catalogue import Raster, list_rasters
 from tasks.landcover.classes import N_IDS, NO_DATA, ClassTable
 from tasks.landcover.coding import UnknownCodeError, to_ids
-from tasks.landcover.headers import gdal_reason
+from tasks.landcover.headers import gdal_reason, unplaced_allowed
 from tasks.landcover.reading import opened_chip
 from tasks.statistics.counting import count_cells
 from tasks.statistics.patches import Counts, patch_counts
@@ -124,7 +124,7 @@ def footprints(chips: Sequence[Chip]) -> tuple[NDArray[np.float64], NDArray[np.f
         Centres (n, 2) and rings (n, 5, 2) as longitude and latitude, NaN for a chip without georeference; and the
         chips that cannot be opened, by name, with the reason.
     """
-    with ThreadPoolExecutor(_OPEN_AT_ONCE) as pool:
+    with unplaced_allowed(), ThreadPoolExecutor(_OPEN_AT_ONCE) as pool:
         outlines = list(pool.map(lambda chip: _outline(chip.raster), chips))
     unreadable = {
         chip.raster.name: outline for chip, outline in zip(chips, outlines, strict=True) if isinstance(outline, str)
@@ -145,13 +145,15 @@ def _outline(raster: Raster) -> NDArray[np.float64] | str:
                 return nowhere
             width, height = dataset.width, dataset.height
             pixels = [(width / 2, height / 2), (0, 0), (0, height), (width, height), (width, 0), (0, 0)]
-            easting, northing = zip(*(dataset.transform * pixel for pixel in pixels), strict=True)
+            easting, northing = zip(*(dataset.transform @ pixel for pixel in pixels), strict=True)
             points = np.array(transform_points(dataset.crs, "EPSG:4326", easting, northing)).T
     except SourceError as error:
         return error.reasons[raster.name]
     except rasterio.errors.RasterioError:
         return nowhere
     else:
+        # In one piece where it crosses the antimeridian: longitudes run on beyond 180 degrees from the centre's.
+        points[:, 0] = points[0, 0] + (points[:, 0] - points[0, 0] + 180) % 360 - 180
         return points if np.isfinite(points).all() else nowhere
 
 
@@ -192,22 +194,13 @@ def _read_geotiff(raster: Raster, table: ClassTable) -> NDArray[np.uint8]:
             raise SourceError({raster.name: f"has {dataset.count} bands; expected one band of class codes"})
         if not np.issubdtype(np.dtype(dataset.dtypes[0]), np.integer):
             raise SourceError({raster.name: f"holds {dataset.dtypes[0]} pixels; expected whole numbers, class codes"})
-        ids = dict(table.ids)
-        if dataset.nodata is not None and float(dataset.nodata).is_integer():
-            ids[int(dataset.nodata)] = NO_DATA
         try:
             codes = dataset.read(1)
             valid = dataset.read_masks(1) > 0
         except (rasterio.errors.RasterioError, OSError) as error:
             reason = f"cannot be read (damaged or cut short?): {gdal_reason(error)}"
             raise SourceError({raster.name: reason}) from error
-    masked = next((code for code, index in ids.items() if index == NO_DATA), None)
-    if not valid.all():
-        if masked is None:
-            codes, masked = codes.astype(np.int64), np.iinfo(np.int64).min
-            ids[masked] = NO_DATA
-        codes[~valid] = masked
-    return to_ids(codes, ids)
+    return to_ids(codes, table.ids, valid)
 
 
 def _read_png(raster: Raster, table: ClassTable) -> NDArray[np.uint8]:

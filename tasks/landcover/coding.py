@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.landcover.classes import NO_DATA
+
 UNKNOWN = 255
 """What stands for the class id of an unknown code, until it is known whether its pixel counts."""
 
@@ -33,19 +35,25 @@ class UnknownCodeError(Exception):
         )
 
 
-def to_ids(codes: NDArray[Any], ids: Mapping[int, int]) -> NDArray[np.uint8]:
+def to_ids(
+    codes: NDArray[Any], ids: Mapping[int, int], valid: NDArray[np.bool_] | None = None
+) -> NDArray[np.uint8]:
     """Class ids of codes.
 
     Args:
         codes: a raster's pixels, whole numbers, shape (height, width).
         ids: class id by code.
+        valid: the pixels that carry data; the others are no data whatever their code. All of them where absent.
 
     Raises:
         UnknownCodeError: a code is not in ``ids``.
     """
     found = mark_unknown(codes, ids)
+    if valid is not None:
+        found[~valid] = NO_DATA
     if (found == UNKNOWN).any():
-        raise first_of_code(codes, int(codes.ravel()[int((found == UNKNOWN).argmax())]))
+        row, column = np.unravel_index(int((found == UNKNOWN).argmax()), found.shape)
+        raise UnknownCodeError(int(codes[row, column]), int(row), int(column))
     return found
 
 
@@ -55,9 +63,3 @@ def mark_unknown(codes: NDArray[Any], ids: Mapping[int, int]) -> NDArray[np.uint
     for code, index in ids.items():
         found[codes == code] = index
     return found
-
-
-def first_of_code(codes: NDArray[Any], code: int) -> UnknownCodeError:
-    """The error about a code's first pixel, row by row."""
-    row, column = np.unravel_index(int((codes == code).argmax()), codes.shape)
-    return UnknownCodeError(code, int(row), int(column))

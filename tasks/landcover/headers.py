@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from affine import Affine
@@ -13,6 +17,9 @@ from pyproj.exceptions import ProjError
 
 from tasks.planning.grid import Floats
 from tasks.storage import Place, gdal_environment
+
+_ROOM = 0.05
+"""Degrees added around a raster: its curved edges are followed at some points only. Pixels decide in the end."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +31,8 @@ class Header:
         transform: from column and row to its coordinates.
         width: columns.
         height: rows.
-        degrees: boxes (west, south, east, north) in EPSG:4326 that hold it; two where it crosses the antimeridian.
+        degrees: boxes (west, south, east, north) in EPSG:4326 that hold it, with room to spare; two where it crosses
+            the antimeridian.
         worldcover_version: v100 or v200 where its tags say that it is a WorldCover map.
     """
 
@@ -35,15 +43,11 @@ class Header:
     degrees: tuple[tuple[float, float, float, float], ...]
     worldcover_version: str | None = None
 
-    @cached_property
-    def _from_degrees(self) -> Transformer:
-        return Transformer.from_crs("EPSG:4326", self.crs, always_xy=True)
-
     def _pixels(self, lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
         """Columns and rows (fractional) of points; infinite where the CRS does not reach."""
-        easting, northing = self._from_degrees.transform(lon, lat)
+        easting, northing = _from_degrees(self.crs).transform(lon, lat)
         with np.errstate(invalid="ignore"):
-            columns, rows = ~self.transform * (np.asarray(easting), np.asarray(northing))
+            columns, rows = ~self.transform @ (np.asarray(easting), np.asarray(northing))
         return columns, rows
 
     def holds(self, lon: Floats, lat: Floats) -> NDArray[np.bool_]:
@@ -74,6 +78,12 @@ class Header:
         return overlap
 
 
+@lru_cache(maxsize=256)
+def _from_degrees(crs: str) -> Transformer:
+    """From longitude and latitude to a CRS; made once for all rasters of a UTM zone."""
+    return Transformer.from_crs("EPSG:4326", crs, always_xy=True)
+
+
 def read_header(where: Place) -> Header | str:
     """A raster's header, or in words why it cannot be used."""
     import rasterio  # noqa: PLC0415 - loading GDAL costs a second that commands without rasters need not pay
@@ -83,20 +93,45 @@ def read_header(where: Place) -> Header | str:
         with gdal_environment(where), rasterio.open(where.gdal_path) as raster:
             if raster.crs is None:
                 return "has no coordinate reference system; expected a georeferenced raster (or `grid: chips`)"
-            west, south, east, north = transform_bounds(raster.crs, "EPSG:4326", *raster.bounds)
-            halves: tuple[tuple[float, float, float, float], ...] = ((west, south, east, north),)
-            if west > east:
-                halves = ((west, south, 180.0, north), (-180.0, south, east, north))
+            degrees = transform_bounds(raster.crs, "EPSG:4326", *_outline(raster))
             return Header(
                 crs=raster.crs.to_wkt(),
                 transform=raster.transform,
                 width=raster.width,
                 height=raster.height,
-                degrees=halves,
+                degrees=_boxes(*degrees),
                 worldcover_version=_worldcover_version(raster.tags()),
             )
     except (rasterio.errors.RasterioError, ProjError, OSError, ValueError) as error:
         return f"cannot be opened as a raster: {gdal_reason(error)}"
+
+
+def _outline(raster: Any) -> tuple[float, float, float, float]:  # noqa: ANN401 - rasterio ships no types
+    """Left, bottom, right and top of a raster in its CRS, be it rotated or south-up."""
+    corners = [raster.transform @ (column, row) for column in (0, raster.width) for row in (0, raster.height)]
+    across, along = zip(*corners, strict=True)
+    return min(across), min(along), max(across), max(along)
+
+
+def _boxes(west: float, south: float, east: float, north: float) -> tuple[tuple[float, float, float, float], ...]:
+    """Boxes that hold what lies between bounds; ``west > east`` crosses the antimeridian."""
+    south, north = max(south - _ROOM, -90.0), min(north + _ROOM, 90.0)
+    if west > east:
+        return (west - _ROOM, south, 180.0, north), (-180.0, south, east + _ROOM, north)
+    return ((max(west - _ROOM, -180.0), south, min(east + _ROOM, 180.0), north),)
+
+
+@contextmanager
+def unplaced_allowed() -> Iterator[None]:
+    """Keeps GDAL's binding from warning of rasters without georeference: what must have one is checked for it.
+
+    The filter is the whole process's: to be entered around threads, not in them.
+    """
+    import rasterio  # noqa: PLC0415 - as above
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        yield
 
 
 def gdal_reason(error: BaseException) -> str:

@@ -7,7 +7,6 @@ warp of a raster in EPSG:4326 is two index vectors. A raster in any other CRS go
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from rasterio.windows import Window
 from tasks.errors import SourceError
 from tasks.landcover.catalogue import Raster
 from tasks.landcover.classes import NO_DATA
-from tasks.landcover.headers import gdal_reason
+from tasks.landcover.headers import gdal_reason, unplaced_allowed
 from tasks.planning.grid import Floats, pixel_latitudes, pixel_longitudes
 from tasks.storage import gdal_environment
 
@@ -107,9 +106,7 @@ def opened_chip(raster: Raster) -> Iterator[Any]:
     Raises:
         SourceError: it cannot be opened.
     """
-    with gdal_environment(raster.place), warnings.catch_warnings():
-        # A chip need not have a georeference, and one that must is checked for it.
-        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+    with gdal_environment(raster.place), unplaced_allowed():
         try:
             dataset = rasterio.open(raster.place.gdal_path)
         except (rasterio.errors.RasterioError, OSError) as error:

@@ -20,7 +20,7 @@ from rasterio.windows import Window
 
 from tasks.errors import SourceError
 from tasks.landcover.classes import NO_DATA
-from tasks.landcover.coding import UNKNOWN, first_of_code, mark_unknown
+from tasks.landcover.coding import UNKNOWN, UnknownCodeError, mark_unknown
 from tasks.landcover.reading import OpenRaster
 from tasks.planning.grid import EARTH_CIRCUMFERENCE, WORLD_PIXELS
 
@@ -57,8 +57,8 @@ def warp(source: OpenRaster, row: int, column: int, height: int, width: int) -> 
     warped = _warped(source, ids, window, _transform(row, column), (height, width))
     if (warped == UNKNOWN).any():
         # The same code stands in the source's own pixels, whose row and column a person can look up.
-        error = first_of_code(ids, UNKNOWN)
-        error.code = int(codes[error.row, error.column])
+        at, across = (int(axis) for axis in np.argwhere(ids == UNKNOWN)[0])
+        error = UnknownCodeError(int(codes[at, across]), at, across)
         raise SourceError({source.raster.name: error.reason(window.row_off, window.col_off)})
     return warped
 
@@ -101,7 +101,7 @@ def source_window(source: OpenRaster, row: int, column: int, height: int, width:
         west, south, east, north = transform_bounds("EPSG:3857", dataset.crs, *bounds)
     except rasterio.errors.RasterioError:
         return None
-    corners = [~dataset.transform * point for point in ((west, north), (east, north), (west, south), (east, south))]
+    corners = [~dataset.transform @ point for point in ((west, north), (east, north), (west, south), (east, south))]
     if not all(math.isfinite(value) for corner in corners for value in corner):
         return None
     columns, rows = ([corner[axis] for corner in corners] for axis in (0, 1))

@@ -1,8 +1,8 @@
 """The kernel: pixels by class in every cell of a block, from strips of rows.
 
-A strip is as high as a cell. For each code the strip's columns are summed as bytes, the sums of the wanted columns are
-picked, and the picked sums are added up cell by cell. So nearest-neighbour columns are picked from one row of sums
-instead of from every pixel, and a strip is done once all its pixels are accounted for.
+A strip is as high as a cell. Code after code, the frequent ones first, the strip's columns are summed as bytes, until all
+its pixels are accounted for. Then the sums of the wanted columns are picked and added up cell by cell, all codes at
+once: nearest-neighbour columns are picked from one row of sums instead of from every pixel.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ Codes: TypeAlias = NDArray[np.unsignedinteger] | NDArray[np.signedinteger]
 
 _MOST_ROWS = 255
 """Rows that a sum of bytes can hold."""
+
+_SAMPLED = 16
+"""One pixel in so many, each way, tells which codes are frequent."""
 
 
 def count_cells(
@@ -53,7 +56,7 @@ def count_cells(
         return counts
     west, east = int(columns[0]), int(columns[-1]) + 1
     picked = columns - west
-    order = list(ids)
+    order = _by_frequency(codes[rows[::_SAMPLED], west:east:_SAMPLED], ids)
     stops = np.append(row_edges[1:], len(rows))
     for cell_row, (start, stop) in enumerate(zip(row_edges, stops, strict=True)):
         for top in range(start, stop, _MOST_ROWS):
@@ -65,6 +68,13 @@ def count_cells(
     return counts
 
 
+def _by_frequency(sample: Codes, ids: Mapping[int, int]) -> list[int]:
+    """All known codes: those of a sample first, by their frequency there."""
+    seen, times = np.unique(sample, return_counts=True)
+    frequent = [int(code) for code in seen[np.argsort(-times, kind="stable")]]
+    return list(dict.fromkeys([code for code in frequent if code in ids] + list(ids)))
+
+
 def _count_strip(
     strip: Codes,
     picked: NDArray[np.intp],
@@ -73,29 +83,28 @@ def _count_strip(
     order: list[int],
     counts: NDArray[np.int32],
 ) -> int:
-    """Adds a strip's pixels to its row of cells and tells how many it knew; moves frequent codes to the front."""
-    total: int = strip.shape[0] * len(picked)
-    left = total
-    for place, code in enumerate(order):
-        sums = np.add.reduce((strip == code).view(np.uint8), axis=0, dtype=np.uint8)
-        cells = _sum_runs(sums[picked], column_edges)
-        found = int(cells.sum())
-        if found:
-            counts[:, ids[code]] += cells
-            left -= found
-            if place and found * 2 > total:
-                order.insert(0, order.pop(place))
-            if not left:
-                break
-    return total - left
+    """Adds a strip's picked pixels to its row of cells and tells how many it knew; brings codes in order for the next."""
+    sums = np.empty((len(order), strip.shape[1]), dtype=np.uint8)
+    found: list[int] = []
+    left = strip.size
+    for code, column_sums in zip(order, sums, strict=True):
+        np.add.reduce((strip == code).view(np.uint8), axis=0, dtype=np.uint8, out=column_sums)
+        found.append(int(column_sums.sum(dtype=np.intp)))
+        left -= found[-1]
+        if not left:
+            break
+    cells = _sum_runs(sums[: len(found)].take(picked, axis=1), column_edges)
+    for code, of_code in zip(order, cells, strict=False):
+        counts[:, ids[code]] += of_code
+    order[: len(found)] = [order[place] for place in np.argsort(found, kind="stable")[::-1]]
+    return int(cells.sum())
 
 
 def _sum_runs(values: NDArray[np.uint8], edges: NDArray[np.intp]) -> NDArray[np.int32]:
-    """Sums of the runs that begin at ``edges``; an empty run is nought."""
-    sums: NDArray[np.int32] = np.zeros(len(edges), dtype=np.int32)
-    filled = np.diff(np.append(edges, len(values))) > 0
-    if filled.any():
-        sums[filled] = np.add.reduceat(values, edges[filled], dtype=np.int32)
+    """Sums along each row of the runs that begin at ``edges``; an empty run is nought."""
+    sums: NDArray[np.int32] = np.zeros((len(values), len(edges)), dtype=np.int32)
+    filled = np.diff(np.append(edges, values.shape[1])) > 0
+    sums[:, filled] = np.add.reduceat(values, edges[filled], axis=1, dtype=np.int32)
     return sums
 
 

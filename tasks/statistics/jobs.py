@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -159,11 +160,12 @@ def run_job(job: Job, dataset: Place, compute: Compute) -> Manifest:
 def grid_jobs(tiles: pa.Table, catalogue: Catalogue, table: ClassTable) -> list[Job]:
     """Tiles of the grid, by source."""
     jobs: list[Job] = []
+    all_x, all_y = (tiles.column(axis).to_numpy() for axis in ("x", "y"))
+    all_ids = tiles.column("tile_id").combine_chunks()
     for label, rows in _by_source(tiles):
-        x, y = (tiles.column(axis).to_numpy()[rows] for axis in ("x", "y"))
-        order = morton_order(x, y)
-        tile_ids = tiles.column("tile_id").combine_chunks().take(pa.array(rows[order]))
-        jobs.append(GridJob(label, x[order], y[order], tile_ids, catalogue, table))
+        in_order = rows[morton_order(all_x[rows], all_y[rows])]
+        tile_ids = all_ids.take(pa.array(in_order))
+        jobs.append(GridJob(label, all_x[in_order], all_y[in_order], tile_ids, catalogue, table))
     return jobs
 
 
@@ -188,10 +190,16 @@ def _by_source(tiles: pa.Table) -> list[tuple[str, NDArray[np.intp]]]:
     order = np.argsort(rank, kind="stable")
     edges = np.searchsorted(rank[order], np.arange(0, len(names), each))
     groups = np.split(order, edges[1:]) if len(names) else []
-    return [(_label(ordered[index * each : (index + 1) * each]), rows) for index, rows in enumerate(groups)]
+    labels = _labels([ordered[start : start + each] for start in range(0, len(ordered), each)])
+    return list(zip(labels, groups, strict=True))
+
+
+def _labels(groups: Sequence[Sequence[str]]) -> list[str]:
+    """What people call groups of sources: by the names of the files, or by their whole paths where those are alike."""
+    short = [_label([name.rsplit("/", 1)[-1].rsplit(".", 1)[0] or "no source" for name in names]) for names in groups]
+    times = Counter(short)
+    return [label if times[label] == 1 else _label(names) for label, names in zip(short, groups, strict=True)]
 
 
 def _label(names: Sequence[str]) -> str:
-    """What people call a group of sources."""
-    short = [name.rsplit("/", 1)[-1].rsplit(".", 1)[0] or "no source" for name in names]
-    return short[0] if len(short) == 1 else f"{short[0]} to {short[-1]} ({len(short)} sources)"
+    return names[0] if len(names) == 1 else f"{names[0]} to {names[-1]} ({len(names)} sources)"
