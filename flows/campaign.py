@@ -13,6 +13,7 @@ from flows.plan import look, plan_tiles
 from flows.preview import write_preview
 from flows.statistics import count_tiles
 from flows.steps import step, task_threads
+from flows.terminal import warn
 from tasks.configuration import Campaign
 from tasks.places import dataset_of
 
@@ -30,6 +31,8 @@ def campaign(config: Campaign) -> State[Outcome]:
         config: The campaign's configuration, as written.
     """
     dataset = dataset_of(config)
+    if config.imagery:
+        warn("imagery: chips of images come with a later release; the key is left aside")
     with stage(dataset):
         found = look(config)
         outcome = plan_tiles(config, found).then(count_tiles(config, found))

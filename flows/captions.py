@@ -21,9 +21,11 @@ from tasks.captions.state import Caption, State, open_state
 from tasks.configuration import Campaign, Captioner
 from tasks.errors import InputError
 from tasks.places import dataset_of
-from tasks.statistics.jobs import MOST_JOBS
 from tasks.statistics.table import StatisticsFile, list_statistics, read_counts
 from tasks.storage import Place
+
+_MOST_SLICES = 50
+"""Task runs for one captioner: a flow run has some 500 to share."""
 
 
 @flow(name="captions", flow_run_name="captions {config.name}", persist_result=False)
@@ -80,9 +82,9 @@ def _caption(captioner: Captioner, tile_ids: list[str], state: State, dataset: P
 
 
 def _slices(files: Sequence[StatisticsFile], wanted: pa.Array) -> Iterator[tuple[str, Sequence[StatisticsFile]]]:
-    """Files that hold wanted tiles, in at most `MOST_JOBS` groups, with labels."""
+    """Files that hold wanted tiles, in at most `_MOST_SLICES` groups, with labels."""
     holding = [file for file in files if pc.any(pc.is_in(file.tile_ids, value_set=wanted)).as_py()]
-    each = -(-len(holding) // MOST_JOBS) or 1
+    each = -(-len(holding) // _MOST_SLICES) or 1
     for start in range(0, len(holding), each):
         group = holding[start : start + each]
         name = group[0].place.url.rsplit("/", 1)[-1].rsplit("-", 1)[0]

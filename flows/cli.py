@@ -12,11 +12,11 @@ import signal
 import sys
 import traceback
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from flows.ending import EXIT_CODES, end_on_signals, tell_interrupted
 from tasks.errors import EarthscribeError, InputError
 
 if TYPE_CHECKING:
@@ -41,8 +41,9 @@ def app() -> None:
 @click.argument("file", type=click.Path(path_type=Path), default=Path("campaign.yaml"))
 @_QUIET
 def init(file: Path, quiet: bool) -> None:
-    """Write a commented example configuration that runs, and the small made map that it reads.
+    """Write a commented example configuration that runs.
 
+    The small made map that it reads is written beside it.
     FILE is campaign.yaml where none is given.
     """
     from tasks.configuration.example import write_example
@@ -63,7 +64,10 @@ def init(file: Path, quiet: bool) -> None:
 @_QUIET
 @_VERBOSE
 def demo(out: Path, quiet: bool, verbose: bool) -> None:
-    """Run a whole campaign on a small made scene: no key, no service, no network."""
+    """Run a whole campaign on a small made scene.
+
+    It needs no key, no service and no network.
+    """
     from tasks.configuration.example import write_example
     from tasks.scene import write_scene
 
@@ -81,7 +85,7 @@ def demo(out: Path, quiet: bool, verbose: bool) -> None:
 @_QUIET
 @_VERBOSE
 def run(config: Path, quiet: bool, verbose: bool) -> None:
-    """Do what is missing of a campaign: plan, statistics, captions, and the preview page."""
+    """Do what is missing of a campaign, from plan to preview page."""
     _run_flow("campaign", config, quiet, verbose)
 
 
@@ -107,7 +111,7 @@ def plan(config: Path, explain: bool, quiet: bool, verbose: bool) -> None:
 @_QUIET
 @_VERBOSE
 def statistics(config: Path, quiet: bool, verbose: bool) -> None:
-    """Count the classes of the planned tiles, and decide which are kept."""
+    """Count the classes of planned tiles; decide which are kept."""
     _run_flow("statistics", config, quiet, verbose)
 
 
@@ -126,7 +130,10 @@ def caption(config: Path, captioner: str | None, quiet: bool, verbose: bool) -> 
 @click.option("--format", "form", type=click.Choice(["jsonl", "parquet"]), default="jsonl", help="Form of the rows.")
 @click.option("-o", "output", type=click.Path(path_type=Path), metavar="FILE", help="Default: standard output.")
 def captions(config: Path, form: str, output: Path | None) -> None:
-    """Print one row for each captioner and each kept tile that it is to describe."""
+    """Print one row for each captioner and tile it describes.
+
+    Only kept tiles are described; a tile without a caption yet has its row, too.
+    """
     campaign = _load(config)
     from flows.shown import write_shown
 
@@ -196,7 +203,7 @@ def _run_flow(name: str, config: Path, quiet: bool, verbose: bool, **parameters:
 
 def main() -> NoReturn:
     """The command's entry point."""
-    signal.signal(signal.SIGTERM, _terminated)
+    end_on_signals()
     verbose = "--verbose" in sys.argv
     try:
         code = app(standalone_mode=False) or 0
@@ -206,8 +213,11 @@ def main() -> NoReturn:
         error.show()
         code = error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        print("interrupted: what was done is kept; run the command again to go on", file=sys.stderr)
-        code = 130
+        tell_interrupted()
+        code = EXIT_CODES[signal.SIGINT]
+    except SystemExit:
+        tell_interrupted()
+        code = EXIT_CODES[signal.SIGTERM]
     except EarthscribeError as error:
         if verbose:
             traceback.print_exc()
@@ -219,9 +229,3 @@ def main() -> NoReturn:
         print(f"unexpected error: {type(error).__name__}: {error} (--verbose shows where)", file=sys.stderr)
         code = 1
     sys.exit(code)
-
-
-def _terminated(_signal: int, _frame: FrameType | None) -> NoReturn:
-    """Ends the command in order after SIGTERM."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise SystemExit(143)

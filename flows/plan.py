@@ -30,8 +30,11 @@ def plan(config: Campaign) -> State[Outcome]:
 
 
 def look(config: Campaign) -> Survey:
-    """Lists the source."""
-    return step("list the source", lambda: survey_of(config))
+    """Lists the source, and warns of what cannot be opened."""
+    found = step("list the source", lambda: survey_of(config))
+    for name, reason in found.unreadable.items():
+        warn(f"{name}: {reason}")
+    return found
 
 
 def plan_tiles(config: Campaign, found: Survey, further: int = 0) -> Outcome:
@@ -46,7 +49,7 @@ def plan_tiles(config: Campaign, found: Survey, further: int = 0) -> Outcome:
     made_from = plan_digest(config, found)
     last = read_plan(dataset)
     if last and last["digest"] == made_from and not further:
-        return Outcome((say(f"plan: {last['planned']} candidate tiles, as planned before"),))
+        return Outcome((say(f"plan: {last['planned']} candidate tiles, as planned before"),), dict(found.unreadable))
     limit = last["limit"] + further if last and last["digest"] == made_from else first_limit(config)
     planned = step("choose the tiles", lambda: choose(config, found, limit))
     content = {
@@ -58,8 +61,6 @@ def plan_tiles(config: Campaign, found: Survey, further: int = 0) -> Outcome:
     }
     write_tiles(dataset, planned.tiles, planned.rings, content)
     outcome = Outcome((say(f"plan: {len(planned.tiles)} candidate tiles"),), dict(found.unreadable))
-    for name, reason in found.unreadable.items():
-        warn(f"{name}: {reason}")
     say_splits(config, planned.tiles)
     return outcome
 

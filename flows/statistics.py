@@ -73,9 +73,9 @@ def count_tiles(config: Campaign, found: Survey) -> Outcome:
         plan = read_plan(dataset) or {}
         if enough or plan.get("exhausted", True):
             break
-        wanted = config.tiles.sample.count or 0
-        say(f"statistics: fewer than {wanted} candidates pass; adding more")
-        plan_tiles(config, found, further=wanted + 1000)
+        say(f"statistics: fewer than {config.tiles.sample.count} candidates pass; adding as many again")
+        # Doubled each time, so that a sample of what is rare takes few rounds.
+        plan_tiles(config, found, further=plan["limit"])
     return _report(config, found, tiles, failed)
 
 
@@ -130,7 +130,7 @@ def _run(jobs: Mapping[str, Job], dataset: Place, client: Client, bar: Bar) -> d
                 warn(f"{source}: {reason}")
         failed |= manifest.failed
         bar.advance(len(jobs[label].tile_ids))
-    return failed
+    return dict(sorted(failed.items()))
 
 
 def _manifest(result: Manifest | BaseException | Mapping[str, Any]) -> Manifest:

@@ -2,7 +2,9 @@
 
 EarthscribeError
 ├── InputError               the configuration or an input is wrong; nothing was started (exit code 2)
-│   └── ConfigurationError   one or more mistakes in the configuration, all of them listed
+│   ├── ConfigurationError   one or more mistakes in the configuration, all of them listed
+│   └── RefusedError         a bucket refuses what is asked of it (it is a StoreError too)
+├── StoreError               a bucket does not answer, or not as it should
 └── SourceError              one or more land-cover sources cannot be used; the others go on (exit code 4)
 """
 
@@ -35,6 +37,14 @@ class ConfigurationError(InputError):
 
     def __reduce__(self) -> tuple[type[ConfigurationError], tuple[str, list[tuple[str, str]]]]:
         return type(self), (self.origin, self.mistakes)
+
+
+class StoreError(EarthscribeError, OSError):
+    """A bucket does not answer, or not as it should: to those who read and write files, what a broken disk is."""
+
+
+class RefusedError(StoreError, InputError):
+    """A bucket refuses what is asked of it: wrong keys, no permission, no such bucket."""
 
 
 class SourceError(EarthscribeError):

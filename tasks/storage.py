@@ -1,4 +1,4 @@
-"""Where files lie: local folders and S3 buckets, through fsspec and GDAL.
+"""Where files lie: local folders and S3 buckets, through fsspec.
 
 Access options (keys, endpoint, anonymous or not) stay in a register of this process. What travels through task graphs,
 parameters and logs is a `Place`: the URL and the name under which the options are known. Dask workers get the options
@@ -11,31 +11,35 @@ import contextlib
 import os
 import secrets
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
-from urllib.parse import urlsplit
 
 import fsspec
+from botocore.exceptions import NoCredentialsError  # type: ignore[import-untyped]  # botocore ships no types
+
+from tasks.errors import EarthscribeError, RefusedError, StoreError
 
 _ACCESS: dict[str, Mapping[str, Any]] = {}
 
-_GDAL_HABITS: dict[str, str | int] = {
-    # An open costs one small read: no listing of the folder, the header in one go.
-    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
-    "GDAL_INGESTED_BYTES_AT_OPEN": "32768",
-    # Every source block is read once: a cache would only be contended for.
-    "GDAL_CACHEMAX": 0,
-    "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
-    "GDAL_HTTP_MAX_RETRY": "3",
-    "GDAL_HTTP_RETRY_DELAY": "0.5",
-    "GDAL_HTTP_CONNECTTIMEOUT": "10",
-    "GDAL_HTTP_TIMEOUT": "60",
-    # A long-lived worker must see that a file was replaced.
-    "CPL_VSIL_CURL_NON_CACHED": "/vsis3/",
-    "GDAL_NUM_THREADS": "1",
+_MANNERS: dict[str, Any] = {
+    # Answers of a listing must be today's, also in a process that lives for weeks.
+    "use_listings_cache": False,
+    # Instances are kept here, one for each set of options: fsspec would keep one for each thread too.
+    "skip_instance_cache": True,
 }
+
+_CONNECTION: dict[str, Any] = {
+    # A store that is silent is given up after half a minute; one that is busy is asked again.
+    "connect_timeout": 4,
+    "read_timeout": 7,
+    "retries": {"mode": "standard", "total_max_attempts": 4},
+}
+
+_FILESYSTEMS: dict[str, Any] = {}
+_MAKING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -53,11 +57,6 @@ class Place:
     def join(self, *parts: str) -> Place:
         """The place of something below this one."""
         return Place("/".join([self.url.rstrip("/"), *parts]), self.access)
-
-    @property
-    def gdal_path(self) -> str:
-        """How GDAL names it."""
-        return self.url.replace("s3://", "/vsis3/", 1) if self.url.startswith("s3://") else self.url
 
     def __str__(self) -> str:
         return self.url
@@ -87,75 +86,77 @@ def register_access(options: Mapping[str, Mapping[str, Any]]) -> None:
 
 def filesystem(where: Place) -> tuple[Any, str]:
     """The fsspec file system of a place and the path there."""
-    options = dict(access_options(where))
-    if where.url.startswith("s3://"):
-        # Answers of a listing must be today's, also in a process that lives for weeks.
-        options = {"use_listings_cache": False, "skip_instance_cache": True} | options
-    return cast(tuple[Any, str], fsspec.core.url_to_fs(where.url, **options))
-
-
-def gdal_environment(where: Place) -> contextlib.AbstractContextManager[Any]:
-    """GDAL's settings for reading below a place: to be entered in the thread that reads."""
-    import rasterio  # noqa: PLC0415 - loading GDAL costs a second that commands without rasters need not pay
-    from rasterio.session import Session  # noqa: PLC0415
-
-    options = access_options(where)
-
-    class _S3Session(Session):  # type: ignore[misc]  # rasterio ships no types
-        # Rasterio's own AWS session needs boto3 only to look up keys that are given here.
-        def get_credential_options(self) -> dict[str, str]:
-            return _s3_settings(options)
-
     if where.is_local:
-        return cast(contextlib.AbstractContextManager[Any], rasterio.Env(**_GDAL_HABITS))
-    return cast(contextlib.AbstractContextManager[Any], rasterio.Env(session=_S3Session(), **_GDAL_HABITS))
+        return cast(tuple[Any, str], fsspec.core.url_to_fs(where.url))
+    with _MAKING:
+        files = _FILESYSTEMS.get(where.access)
+        if files is None:
+            files = _FILESYSTEMS[where.access] = _s3(access_options(where))
+    return files, str(files._strip_protocol(where.url))
 
 
-def _s3_settings(options: Mapping[str, Any]) -> dict[str, str]:
-    """The s3fs options that we understand as GDAL's settings."""
-    client = options.get("client_kwargs") or {}
-    settings: dict[str, str] = {}
-    if options.get("anon"):
-        settings["AWS_NO_SIGN_REQUEST"] = "YES"
-    for names, setting in (
-        (("key", "username"), "AWS_ACCESS_KEY_ID"),
-        (("secret", "password"), "AWS_SECRET_ACCESS_KEY"),
-        (("token",), "AWS_SESSION_TOKEN"),
-    ):
-        value = next((options[name] for name in names if options.get(name)), None)
-        if value is not None:
-            settings[setting] = str(value)
-    region = options.get("region_name") or client.get("region_name")
-    if region:
-        settings["AWS_REGION"] = str(region)
-    endpoint = options.get("endpoint_url") or client.get("endpoint_url")
-    if endpoint:
-        parts = urlsplit(str(endpoint))
-        settings["AWS_S3_ENDPOINT"] = parts.netloc + parts.path.rstrip("/")
-        settings["AWS_HTTPS"] = "NO" if parts.scheme == "http" else "YES"
-        settings["AWS_VIRTUAL_HOSTING"] = "FALSE"
-    if options.get("requester_pays"):
-        settings["AWS_REQUEST_PAYER"] = "requester"
-    return settings
+def _s3(options: Mapping[str, Any]) -> Any:  # noqa: ANN401 - s3fs ships no types
+    """The client for buckets; the user's options go before ours."""
+    connection = _CONNECTION | dict(options.get("config_kwargs") or {})
+    files = fsspec.filesystem("s3", **(_MANNERS | dict(options) | {"config_kwargs": connection}))
+    # Botocore does the asking again. S3fs would multiply it; it is left one more go, for bodies that break off.
+    files.retries = 2
+    return files
+
+
+@contextlib.contextmanager
+def asking(where: Place) -> Iterator[None]:
+    """Puts what a bucket's client raises into words; that a file is not there is left to the caller.
+
+    Raises:
+        RefusedError: the bucket refuses.
+        StoreError: it does not answer, or not as it should.
+    """
+    try:
+        yield
+    except (FileNotFoundError, EarthscribeError):
+        raise
+    except Exception as error:
+        if where.is_local:
+            raise
+        reason = f"{where}: {_in_words(error, access_options(where))}"
+        if isinstance(error, PermissionError | NoCredentialsError):
+            raise RefusedError(f"{reason}; check its storage_options") from error
+        raise StoreError(reason) from error
+
+
+def _in_words(error: Exception, options: Mapping[str, Any]) -> str:
+    """What went wrong, in one line and without a secret."""
+    words = " ".join(str(error).split()) or type(error).__name__
+    for name in ("key", "secret", "token", "username", "password"):
+        if options.get(name):
+            words = words.replace(str(options[name]), "***")
+    return words
 
 
 def exists(where: Place) -> bool:
     """Whether a file is there."""
-    filesystem_, path = filesystem(where)
-    return bool(filesystem_.isfile(path))
+    files, path = filesystem(where)
+    try:
+        with asking(where):
+            # Not `isfile`, for which a bucket that refuses or is silent holds no file.
+            return bool(files.info(path)["type"] == "file")
+    except FileNotFoundError:
+        return False
 
 
 def read_bytes(where: Place) -> bytes:
     """The whole content of a file."""
-    filesystem_, path = filesystem(where)
-    return cast(bytes, filesystem_.cat_file(path))
+    files, path = filesystem(where)
+    with asking(where):
+        return cast(bytes, files.cat_file(path))
 
 
 @contextlib.contextmanager
 def reading(where: Place) -> Iterator[BinaryIO]:
     """A file open for reading, seekable."""
-    filesystem_, path = filesystem(where)
-    with filesystem_.open(path, "rb") as stream:
+    files, path = filesystem(where)
+    with asking(where), files.open(path, "rb") as stream:
         yield stream
 
 
@@ -188,28 +189,32 @@ def write(where: Place, produce: Callable[[BinaryIO], object]) -> None:
 
 
 def _upload(where: Place, produce: Callable[[BinaryIO], object]) -> None:
-    # Written to a scratch file first: a failure while producing then leaves no upload at all.
-    filesystem_, path = filesystem(where)
-    with tempfile.TemporaryFile() as scratch:
+    # Written to a scratch file first: a failure while producing then leaves no upload at all, and a failure of the
+    # upload what was there before.
+    files, path = filesystem(where)
+    with tempfile.NamedTemporaryFile() as scratch:
         produce(cast(BinaryIO, scratch))
-        scratch.seek(0)
-        with filesystem_.open(path, "wb") as target:
-            while piece := scratch.read(8 << 20):
-                target.write(piece)
+        scratch.flush()
+        try:
+            with asking(where):
+                files.put_file(scratch.name, path)
+        except FileNotFoundError as error:
+            raise RefusedError(f"{where}: there is no such bucket; make it, or name another") from error
 
 
 def remove(where: Place) -> None:
     """Removes a file, if it is there."""
-    filesystem_, path = filesystem(where)
-    with contextlib.suppress(FileNotFoundError):
-        filesystem_.rm_file(path)
+    files, path = filesystem(where)
+    with contextlib.suppress(FileNotFoundError), asking(where):
+        files.rm_file(path)
 
 
 def list_files(where: Place, suffix: str = "") -> list[Place]:
     """The files directly below a folder whose names end with ``suffix``, by name; none where the folder is missing."""
-    filesystem_, path = filesystem(where)
+    files, path = filesystem(where)
     try:
-        found = filesystem_.ls(path, detail=True)
+        with asking(where):
+            found = files.ls(path, detail=True)
     except FileNotFoundError:
         return []
     names = (str(entry["name"]).rsplit("/", 1)[-1] for entry in found if entry["type"] == "file")

@@ -30,7 +30,7 @@ from tasks.planning.grid import (
     pixel_latitudes,
     pixel_longitudes,
 )
-from tasks.storage import Place, filesystem
+from tasks.storage import Place, asking, filesystem
 
 _WORLDCOVER = re.compile(
     r"ESA_WorldCover_10m_(?P<year>\d{4})_(?P<version>v\d{3})_(?P<corner>[NS]\d{2}[EW]\d{3})_Map\.tif"
@@ -264,20 +264,16 @@ def list_rasters(folder: Place, suffixes: Sequence[str], *, below: Place) -> lis
     Raises:
         InputError: the listing fails; a missing folder is an empty listing.
     """
+    files, path = filesystem(folder)
     try:
-        files, path = filesystem(folder)
-        if files.isfile(path):
-            found = {path: files.info(path)}
-            root = path.rsplit("/", 1)[0]
-        else:
+        with asking(folder):
             found = files.find(path, detail=True)
-            root = filesystem(below)[1].rstrip("/")
     except FileNotFoundError:
         return []
-    except Exception as error:
-        # Whatever the store's client raises (a 403, a time-out, no such host): never to be taken for open sea.
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"landcover.source {folder}: the listing failed: {reason}") from error
+    except OSError as error:
+        # A refusal, a time-out, no such host: never to be taken for open sea.
+        raise InputError(f"landcover.source: the listing failed: {error}") from error
+    root = path.rpartition("/")[0] if path in found else filesystem(below)[1].rstrip("/")
     rasters = []
     for path_found, info in sorted(found.items()):
         name = path_found[len(root) :].lstrip("/")

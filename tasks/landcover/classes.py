@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -65,6 +66,8 @@ COLOUR_WORDS = (
     "purple",
 )
 """How the legend's colours are called in a prompt, by id."""
+
+_WHOLE_NUMBER = re.compile(r"-?[0-9]+")
 
 ID_OF_TOKEN = {token: index for index, token in enumerate(TOKENS) if index != NO_DATA}
 
@@ -161,13 +164,15 @@ def _own(path: Path, content: object) -> ClassTable:
     if not isinstance(classes, dict) or not classes:
         mistakes.append("classes: expected a mapping from code to class, such as {1: water}")
         classes = {}
-    for code, token in classes.items():
+    for key, token in classes.items():
+        # JSON knows no keys but texts.
+        code = int(key) if isinstance(key, str) and _WHOLE_NUMBER.fullmatch(key) else key
         if type(code) is not int:
             mistakes.append(f"classes.{code}: expected a whole number as the code")
-        elif token not in ID_OF_TOKEN:
+        elif not isinstance(token, str) or token not in ID_OF_TOKEN:
             mistakes.append(f"classes.{code}: {token!r} is no class; expected one of {', '.join(TOKENS[1:])}")
         elif code in ids:
-            mistakes.append(f"classes.{code}: the code stands under nodata too")
+            mistakes.append(f"classes.{code}: the code stands twice, here or under nodata")
         else:
             ids[code] = ID_OF_TOKEN[token]
     colours = _own_colours(content.get("colours"), ids, mistakes)
@@ -186,11 +191,10 @@ def _own_colours(
         return None
     colours: dict[tuple[int, int, int], int] = {}
     for colour, code in content.items():
-        parts = str(colour).split(",")
-        valid = len(parts) == 3 and all(part.strip().isdigit() and int(part) <= 255 for part in parts)
-        if not valid:
+        parts = [part.strip() for part in str(colour).split(",")]
+        if len(parts) != 3 or not all(_WHOLE_NUMBER.fullmatch(part) and 0 <= int(part) <= 255 for part in parts):
             mistakes.append(f'colours.{colour}: expected "red,green,blue", each 0 to 255')
-        elif code not in ids:
+        elif type(code) is not int or code not in ids:
             mistakes.append(f"colours.{colour}: code {code!r} stands neither under classes nor under nodata")
         else:
             red, green, blue = (int(part) for part in parts)

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from pyproj import Transformer
 from pyproj.exceptions import ProjError
 
+from tasks.errors import StoreError
 from tasks.planning.grid import Floats
-from tasks.storage import Place, gdal_environment
+from tasks.storage import Place
 
 _ROOM = 0.05
 """Degrees added around a raster: its curved edges are followed at some points only. Pixels decide in the end."""
@@ -89,8 +90,10 @@ def read_header(where: Place) -> Header | str:
     import rasterio  # noqa: PLC0415 - loading GDAL costs a second that commands without rasters need not pay
     from rasterio.warp import transform_bounds  # noqa: PLC0415
 
+    from tasks.landcover.opening import open_raster  # noqa: PLC0415
+
     try:
-        with gdal_environment(where), rasterio.open(where.gdal_path) as raster:
+        with open_raster(where) as raster:
             if raster.crs is None:
                 return "has no coordinate reference system; expected a georeferenced raster (or `grid: chips`)"
             degrees = transform_bounds(raster.crs, "EPSG:4326", *_outline(raster))
@@ -100,8 +103,10 @@ def read_header(where: Place) -> Header | str:
                 width=raster.width,
                 height=raster.height,
                 degrees=_boxes(*degrees),
-                worldcover_version=_worldcover_version(raster.tags()),
+                worldcover_version=worldcover_version(raster.tags()),
             )
+    except StoreError as error:
+        return f"cannot be read: {error}"
     except (rasterio.errors.RasterioError, ProjError, OSError, ValueError) as error:
         return f"cannot be opened as a raster: {gdal_reason(error)}"
 
@@ -140,7 +145,8 @@ def gdal_reason(error: BaseException) -> str:
     return "; ".join(dict.fromkeys(" ".join(part.split()) for part in parts)) or type(error).__name__
 
 
-def _worldcover_version(tags: dict[str, str]) -> str | None:
+def worldcover_version(tags: dict[str, str]) -> str | None:
+    """The version, v100 or v200, of a WorldCover map by its own tags; None for any other raster."""
     if "WorldCover" not in tags.get("title", ""):
         return None
     version = tags.get("product_version", "")

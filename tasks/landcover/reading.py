@@ -8,7 +8,7 @@ warp of a raster in EPSG:4326 is two index vectors. A raster in any other CRS go
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from rasterio.enums import MaskFlags
 from rasterio.windows import Window
 
-from tasks.errors import SourceError
+from tasks.errors import SourceError, StoreError
 from tasks.landcover.catalogue import Raster
 from tasks.landcover.classes import NO_DATA
-from tasks.landcover.headers import gdal_reason, unplaced_allowed
+from tasks.landcover.headers import gdal_reason, unplaced_allowed, worldcover_version
+from tasks.landcover.opening import open_raster
 from tasks.planning.grid import Floats, pixel_latitudes, pixel_longitudes
-from tasks.storage import gdal_environment
 
 _SAME_PIXEL = 1e-10
 """What GDAL's nearest-neighbour warp adds before it rounds down (alg/gdalwarpkernel.cpp), in pixels."""
@@ -104,16 +104,27 @@ def opened_chip(raster: Raster) -> Iterator[Any]:
     """Opens a raster for this thread as it is; yields rasterio's handle.
 
     Raises:
-        SourceError: it cannot be opened.
+        SourceError: it cannot be opened, or its bucket fails while it is open.
     """
-    with gdal_environment(raster.place), unplaced_allowed():
+    with ExitStack() as stack:
+        stack.enter_context(unplaced_allowed())
+        stack.enter_context(_store_failures(raster))
         try:
-            dataset = rasterio.open(raster.place.gdal_path)
+            dataset = stack.enter_context(open_raster(raster.place))
+        except StoreError:
+            raise
         except (rasterio.errors.RasterioError, OSError) as error:
             reason = f"cannot be opened as a raster (damaged or cut short?): {gdal_reason(error)}"
             raise SourceError({raster.name: reason}) from error
-        with dataset:
-            yield dataset
+        yield dataset
+
+
+@contextmanager
+def _store_failures(raster: Raster) -> Iterator[None]:
+    try:
+        yield
+    except StoreError as error:
+        raise SourceError({raster.name: f"cannot be read: {error}"}) from error
 
 
 def _misfit(raster: Raster, dataset: Any) -> str:  # noqa: ANN401 - rasterio ships no types
@@ -122,6 +133,9 @@ def _misfit(raster: Raster, dataset: Any) -> str:  # noqa: ANN401 - rasterio shi
     if not np.issubdtype(np.dtype(dataset.dtypes[0]), np.integer):
         return f"holds {dataset.dtypes[0]} pixels; expected whole numbers, the product's class codes"
     if raster.bounds is not None:
+        version = worldcover_version(dataset.tags())
+        if version is not None and f"_{version}_" not in raster.name:
+            return f"is WorldCover {version} by its tags, which its name denies; the versions are never mixed"
         west, south, east, north = raster.bounds
         found = dataset.bounds
         half = abs(dataset.transform.a) / 2

@@ -72,7 +72,8 @@ def _warped(
     """
     height, width = shape
     profile = {"driver": "GTiff", "count": 1, "dtype": "uint8", "height": ids.shape[0], "width": ids.shape[1]}
-    place = {"crs": source.dataset.crs, "transform": source.dataset.window_transform(window)}
+    corner = Affine.translation(window.col_off, window.row_off)
+    place = {"crs": source.dataset.crs, "transform": source.dataset.transform @ corner}
     with MemoryFile() as file:
         with file.open(**profile, **place, nodata=NO_DATA) as memory:
             memory.write(ids, 1)

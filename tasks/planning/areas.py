@@ -158,7 +158,7 @@ def box(bounds: Sequence[float]) -> Box:
         )
     if not (-90 <= south <= 90 and -90 <= north <= 90):
         raise InputError(f"area {list(bounds)}: expected latitudes from -90 to 90")
-    if west == east or south >= north:
+    if west == east or (west, east) == (180, -180) or south >= north:
         raise InputError(f"area {list(bounds)} is empty: expected west, south, east, north with south < north")
     if south >= LATITUDE_LIMIT or north <= -LATITUDE_LIMIT:
         raise InputError(f"area {list(bounds)} lies wholly beyond 85.0511 degrees, where the Mercator grid ends")
@@ -180,9 +180,9 @@ def area_from_file(path: Path) -> Area:
 
 
 def _shape(path: Path, geometries: list[BaseGeometry]) -> Shape:
-    polygons = [part for part in geometries if part.geom_type in {"Polygon", "MultiPolygon"} and not part.is_empty]
+    polygons = [part for part in geometries if part.geom_type in {"Polygon", "MultiPolygon"} and part.area > 0]
     if not polygons:
-        raise InputError(f"{path}: holds no polygon; expected Polygon or MultiPolygon geometries")
+        raise InputError(f"{path}: holds no polygon, or empty ones only; expected Polygon or MultiPolygon geometries")
     geometry = shapely.union_all(shapely.make_valid(np.array(polygons, dtype=object)))
     west, south, east, north = geometry.bounds
     if west < -180 or east > 180 or south < -90 or north > 90:
@@ -198,7 +198,7 @@ def _shape(path: Path, geometries: list[BaseGeometry]) -> Shape:
 def _read_geojson(path: Path) -> list[BaseGeometry]:
     """The geometries of a GeoJSON file (RFC 7946)."""
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = json.loads(path.read_text("utf-8-sig"))
         crs = json.dumps(content["crs"]) if isinstance(content, dict) and content.get("crs") else ""
         if crs and not any(name in crs for name in ("CRS84", "EPSG::4326", "EPSG:4326")):
             raise InputError(f"{path}: RFC 7946 knows longitude and latitude of WGS 84 only, found crs {crs}")

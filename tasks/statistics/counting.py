@@ -1,13 +1,17 @@
 """The kernel: pixels by class in every cell of a block, from strips of rows.
 
-A strip is as high as a cell. Code after code, the frequent ones first, the strip's columns are summed as bytes, until all
-its pixels are accounted for. Then the sums of the wanted columns are picked and added up cell by cell, all codes at
-once: nearest-neighbour columns are picked from one row of sums instead of from every pixel.
+A strip is as high as a cell. Code after code, the frequent ones first, its columns are summed as bytes, until all its
+pixels are accounted for. Then the sums of the wanted columns are picked and added up cell by cell, all codes at once:
+nearest-neighbour columns are picked from one row of sums instead of from every pixel.
+
+A few strips are done at a time. NumPy lets other threads run while it computes, and takes 20 microseconds and more to
+get its turn back: steps of single strips would leave two threads no faster than one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -21,6 +25,9 @@ Codes: TypeAlias = NDArray[np.unsignedinteger] | NDArray[np.signedinteger]
 
 _MOST_ROWS = 255
 """Rows that a sum of bytes can hold."""
+
+_STRIPS_AT_ONCE = 4
+"""Strips of one tile: its masks of a megabyte stay in the processor's cache."""
 
 _SAMPLED = 16
 """One pixel in so many, each way, tells which codes are frequent."""
@@ -57,15 +64,28 @@ def count_cells(
     west, east = int(columns[0]), int(columns[-1]) + 1
     picked = columns - west
     order = _by_frequency(codes[rows[::_SAMPLED], west:east:_SAMPLED], ids)
-    stops = np.append(row_edges[1:], len(rows))
-    for cell_row, (start, stop) in enumerate(zip(row_edges, stops, strict=True)):
-        for top in range(start, stop, _MOST_ROWS):
-            strip_rows = rows[top : min(top + _MOST_ROWS, stop)]
-            strip = codes[strip_rows, west:east]
-            found = _count_strip(strip, picked, column_edges, ids, order, counts[cell_row])
-            if found < strip.shape[0] * len(columns):
-                _raise_unknown(strip, strip_rows, columns, picked, ids)
+    strips = _strips(row_edges, len(rows))
+    for first in range(0, len(strips), _STRIPS_AT_ONCE):
+        cell_rows, tops, bottoms = zip(*strips[first : first + _STRIPS_AT_ONCE], strict=True)
+        band_rows = rows[tops[0] : bottoms[-1]]
+        band = codes[band_rows, west:east]
+        within = [(top - tops[0], bottom - tops[0]) for top, bottom in zip(tops, bottoms, strict=True)]
+        found = _count_band(band, within, picked, column_edges, ids, order)
+        if found.sum() < len(band_rows) * len(columns):
+            _raise_unknown(band, band_rows, columns, picked, ids)
+        for cell_row, of_strip in zip(cell_rows, found, strict=True):
+            counts[cell_row] += of_strip
     return counts
+
+
+def _strips(row_edges: NDArray[np.intp], n_rows: int) -> list[tuple[int, int, int]]:
+    """Strips that cover all rows of cells: the row of cells, the first row and the row after the last."""
+    edges = [*row_edges.tolist(), n_rows]
+    return [
+        (cell_row, top, min(top + _MOST_ROWS, stop))
+        for cell_row, (start, stop) in enumerate(pairwise(edges))
+        for top in range(start, stop, _MOST_ROWS)
+    ]
 
 
 def _by_frequency(sample: Codes, ids: Mapping[int, int]) -> list[int]:
@@ -75,36 +95,41 @@ def _by_frequency(sample: Codes, ids: Mapping[int, int]) -> list[int]:
     return list(dict.fromkeys([code for code in frequent if code in ids] + list(ids)))
 
 
-def _count_strip(
-    strip: Codes,
+def _count_band(
+    band: Codes,
+    strips: Sequence[tuple[int, int]],
     picked: NDArray[np.intp],
     column_edges: NDArray[np.intp],
     ids: Mapping[int, int],
     order: list[int],
-    counts: NDArray[np.int32],
-) -> int:
-    """Adds a strip's picked pixels to its row of cells and tells how many it knew; brings codes in order for the next."""
-    sums = np.empty((len(order), strip.shape[1]), dtype=np.uint8)
+) -> NDArray[np.int32]:
+    """Counts of a band's strips, (strips, cells, 12), of the codes it knows; sorts ``order`` for the next band."""
+    sums = np.empty((len(order), len(strips), band.shape[1]), dtype=np.uint8)
+    mask = np.empty(band.shape, dtype=np.bool_)
+    ones = mask.view(np.uint8)
     found: list[int] = []
-    left = strip.size
+    left = band.size
     for code, column_sums in zip(order, sums, strict=True):
-        np.add.reduce((strip == code).view(np.uint8), axis=0, dtype=np.uint8, out=column_sums)
+        np.equal(band, code, out=mask)
+        for (top, bottom), strip_sums in zip(strips, column_sums, strict=True):
+            np.add.reduce(ones[top:bottom], axis=0, dtype=np.uint8, out=strip_sums)
         found.append(int(column_sums.sum(dtype=np.intp)))
         left -= found[-1]
         if not left:
             break
-    cells = _sum_runs(sums[: len(found)].take(picked, axis=1), column_edges)
+    cells = _sum_runs(sums[: len(found)].take(picked, axis=-1), column_edges)
+    counts = np.zeros((*cells.shape[1:], N_IDS), dtype=np.int32)
     for code, of_code in zip(order, cells, strict=False):
-        counts[:, ids[code]] += of_code
+        counts[..., ids[code]] += of_code
     order[: len(found)] = [order[place] for place in np.argsort(found, kind="stable")[::-1]]
-    return int(cells.sum())
+    return counts
 
 
 def _sum_runs(values: NDArray[np.uint8], edges: NDArray[np.intp]) -> NDArray[np.int32]:
-    """Sums along each row of the runs that begin at ``edges``; an empty run is nought."""
-    sums: NDArray[np.int32] = np.zeros((len(values), len(edges)), dtype=np.int32)
-    filled = np.diff(np.append(edges, values.shape[1])) > 0
-    sums[:, filled] = np.add.reduceat(values, edges[filled], axis=1, dtype=np.int32)
+    """Sums along the last axis of the runs that begin at ``edges``; an empty run is nought."""
+    sums: NDArray[np.int32] = np.zeros((*values.shape[:-1], len(edges)), dtype=np.int32)
+    filled = np.diff(np.append(edges, values.shape[-1])) > 0
+    sums[..., filled] = np.add.reduceat(values, edges[filled], axis=-1, dtype=np.int32)
     return sums
 
 

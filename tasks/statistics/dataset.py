@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import xarray as xr
 
+from tasks.errors import SourceError
 from tasks.landcover.classes import N_IDS, TOKENS
 from tasks.planning.grid import BLOCK_TILES, Ints, block_numbers
 from tasks.statistics.patches import PATCHES, Counts
@@ -54,7 +55,12 @@ def lazy_statistics(tile_ids: pa.Array, chunks: Sequence[Chunk]) -> xr.Dataset:
 
 
 def _count(chunk: Chunk) -> Counts:
-    return chunk.count()
+    try:
+        return chunk.count()
+    except SourceError as error:
+        reasons = error.reasons
+    # Anew, without what it was raised from: GDAL's errors do not survive the way back from a worker.
+    raise SourceError(reasons)
 
 
 def split_into_chunks(x: Ints, y: Ints) -> list[slice]:

@@ -22,8 +22,11 @@ from tasks.statistics.dataset import Chunk, lazy_statistics, split_into_chunks
 from tasks.statistics.table import Provenance, file_name, statistics_folder, write_statistics
 from tasks.storage import Place
 
-MOST_JOBS = 500
-"""Task runs in one flow run: a server's run page, and its recorder, bear no more."""
+_MOST_JOBS = 500
+"""Most sources that get a task run each: a server's run page, and its recorder, bear no more in one flow run."""
+
+_GROUPS = 400
+"""Task runs for more sources than that; the flow's other steps need some too."""
 
 _CHIPS_AT_ONCE = 64
 """Chips that one Dask task counts."""
@@ -180,12 +183,12 @@ def chip_jobs(tiles: pa.Table, rasters: Mapping[str, Raster], table: ClassTable)
 
 
 def _by_source(tiles: pa.Table) -> list[tuple[str, NDArray[np.intp]]]:
-    """Rows of tiles by source, consecutive sources together where there are more than `MOST_JOBS`, with labels."""
+    """Rows of tiles by source, consecutive sources together where there are very many, with labels."""
     sources = pc.fill_null(tiles.column("source"), "").combine_chunks().dictionary_encode()
     names = sources.dictionary.to_pylist()
     place = np.argsort(np.argsort(np.array(names, dtype=object))) if names else np.empty(0, dtype=np.intp)
     rank = place[sources.indices.to_numpy()]
-    each = -(-len(names) // MOST_JOBS) if names else 1
+    each = -(-len(names) // _GROUPS) if len(names) > _MOST_JOBS else 1
     ordered = sorted(names)
     order = np.argsort(rank, kind="stable")
     edges = np.searchsorted(rank[order], np.arange(0, len(names), each))

@@ -1,0 +1,21 @@
+"""All benchmarks by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from tests.benchmarks import blocks, memory, orchestration, sparse
+from tests.benchmarks.measuring import Figure
+from tests.benchmarks.sizes import Sizes
+
+BENCHMARKS: Mapping[str, Callable[[Sizes, Path], list[Figure]]] = {
+    "whole-blocks": blocks.whole_blocks,
+    "warped-tiles": blocks.warped_tiles,
+    "eleven-classes": blocks.eleven_class_block,
+    "sparse-tiles": sparse.sparse_tiles,
+    "memory-of-areas": memory.memory_of_areas,
+    "memory-of-plans": memory.memory_of_plans,
+    "orchestration": orchestration.orchestration,
+    "task-runs": orchestration.task_runs_of_campaigns,
+}

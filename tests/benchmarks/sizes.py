@@ -1,0 +1,65 @@
+"""How much each benchmark does: all of it, or just enough to know that the benchmark itself works."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Sizes of all benchmarks.
+
+    Attributes:
+        rounds: how often each thing is measured; the median counts.
+        blocks: zoom-10 blocks of the file that are counted at most.
+        warped: tiles that are warped one by one.
+        sparse_files: files over which tiles are drawn at random.
+        sparse_tiles: tiles that are drawn.
+        areas: blocks of the areas whose memory is measured against that of one block.
+        planned: tiles of a large plan.
+        drawn: tiles of a random plan of the whole world.
+        sources: files of the world.
+        orchestrated: tiles over which the cost of orchestration is shared out.
+        chips: chips of a folder.
+    """
+
+    rounds: int
+    blocks: int
+    warped: int
+    sparse_files: int
+    sparse_tiles: int
+    areas: tuple[int, ...]
+    planned: int
+    drawn: int
+    sources: int
+    orchestrated: int
+    chips: int
+
+
+FULL = Sizes(
+    rounds=5,
+    blocks=81,
+    warped=150,
+    sparse_files=40,
+    sparse_tiles=2_000,
+    areas=(10, 1_000),
+    planned=1_000_000,
+    drawn=163_488,
+    sources=2_651,
+    orchestrated=100_000,
+    chips=2_000,
+)
+
+QUICK = Sizes(
+    rounds=1,
+    blocks=2,
+    warped=2,
+    sparse_files=2,
+    sparse_tiles=6,
+    areas=(2,),
+    planned=2_000,
+    drawn=500,
+    sources=20,
+    orchestrated=1_000,
+    chips=40,
+)

@@ -1,0 +1,50 @@
+"""Fixtures of the end-to-end tests."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from commands import Commands, Demo, Ended, processes_of
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What commands find in their environment: a Prefect home of their own, and nothing of the tester's Prefect."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    home = tmp_path_factory.mktemp("prefect-home")
+    return kept | {"PREFECT_HOME": str(home), "XDG_STATE_HOME": str(home), "COLUMNS": "100"}
+
+
+@pytest.fixture(scope="session")
+def demo(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """`earthscribe demo`, before any other command. It makes the Prefect database that all others use."""
+    folder = tmp_path_factory.mktemp("demo")
+    run = [sys.executable, "-m", "flows", "demo", "--out", "here"]
+    done = subprocess.run(run, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    ended = Ended(done.returncode, done.stdout, done.stderr)
+    return Demo(ended, Path(environment["PREFECT_HOME"]), folder / "here", processes_of(environment["PREFECT_HOME"]))
+
+
+@pytest.fixture(scope="session")
+def earthscribe(
+    environment: dict[str, str], demo: Demo, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Commands]:
+    """Runs commands."""
+    del demo  # first of all
+    # What `flows.cli` sets before it imports Prefect.
+    quiet = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL", "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore"}
+    with subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("warm_start.py"))],
+        env=environment | quiet,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as warm:
+        yield Commands(environment, tmp_path_factory.mktemp("commands"), warm)
+    assert processes_of(environment["PREFECT_HOME"]) == []

@@ -1,0 +1,53 @@
+"""Runs commands, each in a process of its own that is forked from this one, where the imports are done already.
+
+A command alone takes three seconds to import Prefect and Dask; a campaign of tests has no time for that. What a forked
+command does is the real thing: the same entry point, its own files for output, and an end by `sys.exit`.
+
+Reads one JSON object a line: ``{"start": [ARGUMENT, ...], "folder": ..., "environment": {...}, "output": STEM}`` is
+answered with the process ID, ``{"wait": PID}`` with the exit code. Holds the embedded server until its input ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from flows.cli import main
+from flows.server import begin
+
+
+def serve() -> None:
+    begun = begin()
+    for line in sys.stdin:
+        request = json.loads(line)
+        if "wait" in request:
+            _, status = os.waitpid(request["wait"], 0)
+            answer = os.waitstatus_to_exitcode(status)
+        elif (answer := os.fork()) == 0:
+            run(request)
+        sys.stdout.write(f"{answer}\n")
+        sys.stdout.flush()
+    if begun:
+        begun.end()
+
+
+def run(request: Mapping[str, Any]) -> NoReturn:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.chdir(request["folder"])
+    os.environ.update(request["environment"])
+    for descriptor, suffix in ((1, ".out"), (2, ".err")):
+        file = os.open(f"{request['output']}{suffix}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.dup2(file, descriptor)
+    os.dup2(os.open(Path(os.devnull), os.O_RDONLY), 0)
+    sys.argv = ["earthscribe", *request["start"]]
+    main()
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    serve()
