@@ -25,9 +25,18 @@ def stage(dataset: Place) -> Iterator[None]:
         except BlockingIOError:
             say(f"waiting for another run on {dataset}")
             fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _sweep(dataset)
         yield
     finally:
         os.close(descriptor)
+
+
+def _sweep(dataset: Place) -> None:
+    """Removes what a killed run was writing (see `tasks.storage.write`); only who holds the lock writes there."""
+    if dataset.is_local:
+        for folder in (".", "statistics", "captions"):
+            for unfinished in (Path(dataset.url) / folder).glob(".*.part"):
+                unfinished.unlink(missing_ok=True)
 
 
 def _lock_file(dataset: Place) -> Path:

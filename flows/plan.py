@@ -16,6 +16,7 @@ from tasks.planning.choosing import choose, first_limit, plan_digest, survey_of
 from tasks.planning.plan import split_shares
 from tasks.planning.survey import Survey
 from tasks.planning.table import read_plan, write_tiles
+from tasks.statistics.table import list_statistics, refuse_other_counts
 
 
 @flow(name="plan", flow_run_name="plan {config.name}", persist_result=False)
@@ -50,6 +51,8 @@ def plan_tiles(config: Campaign, found: Survey, further: int = 0) -> Outcome:
     last = read_plan(dataset)
     if last and last["digest"] == made_from and not further:
         return Outcome((say(f"plan: {last['planned']} candidate tiles, as planned before"),), dict(found.unreadable))
+    # Before the plan is written anew, not after.
+    refuse_other_counts(list_statistics(dataset), found.table, dataset)
     limit = last["limit"] + further if last and last["digest"] == made_from else first_limit(config)
     planned = step("choose the tiles", lambda: choose(config, found, limit))
     content = {

@@ -24,16 +24,16 @@ from flows.plan import look, plan_tiles, say_splits
 from flows.steps import task_threads
 from flows.terminal import Bar, progress, say, warn
 from tasks.configuration import Campaign
-from tasks.errors import InputError, SourceError
+from tasks.errors import SourceError
 from tasks.places import dataset_of, source_of
 from tasks.planning.survey import Survey, identities
-from tasks.planning.table import EXCLUDED, FAILED, KEPT, PLANNED, read_plan, read_tiles, status_counts, update_tiles
+from tasks.planning.table import EXCLUDED, FAILED, KEPT, PLANNED, read_columns, read_plan, status_counts, update_tiles
 from tasks.statistics.access import ShareAccess
 from tasks.statistics.caching import counting_task
 from tasks.statistics.gates import Gates
 from tasks.statistics.jobs import Job, Manifest
 from tasks.statistics.sources import write_sources
-from tasks.statistics.table import Provenance, StatisticsFile, all_counts, drop_stale, list_statistics
+from tasks.statistics.table import StatisticsFile, all_counts, drop_stale, list_statistics, refuse_other_counts
 from tasks.storage import Place, exists
 
 
@@ -67,7 +67,7 @@ def count_tiles(config: Campaign, found: Survey) -> Outcome:
     known = identities(found)
     while True:
         files = list_statistics(dataset)
-        _refuse_other_counts(files, found, dataset)
+        refuse_other_counts(files, found.table, dataset)
         failed = _count_missing(config, found, drop_stale(files, known))
         tiles, enough = _judge(config, found, failed)
         plan = read_plan(dataset) or {}
@@ -79,32 +79,25 @@ def count_tiles(config: Campaign, found: Survey) -> Outcome:
     return _report(config, found, tiles, failed)
 
 
-def _refuse_other_counts(files: Sequence[StatisticsFile], found: Survey, dataset: Place) -> None:
-    """Counts of another product are not to be mixed with these."""
-    own = Provenance(found.table.name, found.table.digest())
-    for file in files:
-        if not file.provenance.counted_alike(own):
-            raise InputError(
-                f"{file.place} was counted with product {file.provenance.product} (or another table of that name, or "
-                f"another version of earthscribe), not with {own.product}: choose another `dataset`, or delete "
-                f"{dataset.join('statistics')} to count anew"
-            )
-
-
 def _count_missing(config: Campaign, found: Survey, files: Sequence[StatisticsFile]) -> dict[str, str]:
     """Counts what has no counts yet; returns the sources that failed, with the reason."""
     dataset = dataset_of(config)
-    tiles = read_tiles(dataset)
-    done = pa.chunked_array([file.tile_ids for file in files], pa.string())
-    missing = tiles.filter(pc.invert(pc.is_in(tiles.column("tile_id"), done)))
-    jobs = {job.label: job for job in found.jobs(missing)}
+    jobs = {job.label: job for job in _missing_jobs(found, files, dataset)}
     if not jobs:
         return dict(found.unreadable)
     cluster = config.cluster
     local = {} if cluster.address else {"threads": cluster.threads, "workers": cluster.workers}
-    with dask_client(address=cluster.address, **local) as client, progress("statistics", len(missing)) as bar:
+    total = sum(len(job.tile_ids) for job in jobs.values())
+    with dask_client(address=cluster.address, **local) as client, progress("statistics", total) as bar:
         client.register_plugin(ShareAccess(source_of(config)))
         return {**found.unreadable, **_run(jobs, dataset, client, bar)}
+
+
+def _missing_jobs(found: Survey, files: Sequence[StatisticsFile], dataset: Place) -> list[Job]:
+    """The jobs of the tiles that have no counts yet; the table of all tiles goes before they are counted."""
+    tiles = read_columns(dataset, "tile_id", "x", "y", "source")
+    done = pa.chunked_array([file.tile_ids for file in files], pa.string())
+    return found.jobs(tiles.filter(pc.invert(pc.is_in(tiles.column("tile_id"), done))))
 
 
 def _run(jobs: Mapping[str, Job], dataset: Place, client: Client, bar: Bar) -> dict[str, str]:
@@ -145,7 +138,7 @@ def _manifest(result: Manifest | BaseException | Mapping[str, Any]) -> Manifest:
 def _judge(config: Campaign, found: Survey, failed: Mapping[str, str]) -> tuple[pa.Table, bool]:
     """Applies the gates, writes what became of each tile, and tells whether a random sample has its count."""
     dataset = dataset_of(config)
-    tiles = read_tiles(dataset)
+    tiles = read_columns(dataset, "tile_id", "x", "y", "source", "split")
     plan = read_plan(dataset) or {}
     gates = Gates(
         config.tiles.min_valid,
@@ -163,8 +156,9 @@ def _judge(config: Campaign, found: Survey, failed: Mapping[str, str]) -> tuple[
         sampled = passed[passed >= plan.get("included", 0)]
         status[sampled[config.tiles.sample.count :]] = PLANNED
         enough = len(sampled) >= (config.tiles.sample.count or 0)
-    update_tiles(dataset, pa.array(status, pa.string()), pa.array(reason, pa.string()))
-    return read_tiles(dataset), enough
+    judged = pa.array(status, pa.string())
+    update_tiles(dataset, judged, pa.array(reason, pa.string()))
+    return tiles.append_column("status", judged), enough
 
 
 def _gate(tiles: pa.Table, gates: Gates, dataset: Place) -> tuple[NDArray[np.object_], NDArray[np.object_]]:

@@ -27,18 +27,25 @@ _ACCESS: dict[str, Mapping[str, Any]] = {}
 _MANNERS: dict[str, Any] = {
     # Answers of a listing must be today's, also in a process that lives for weeks.
     "use_listings_cache": False,
-    # Instances are kept here, one for each set of options: fsspec would keep one for each thread too.
+    # Clients are kept here, for all threads: fsspec would make one for each.
     "skip_instance_cache": True,
 }
 
 _CONNECTION: dict[str, Any] = {
-    # A store that is silent is given up after half a minute; one that is busy is asked again.
-    "connect_timeout": 4,
-    "read_timeout": 7,
-    "retries": {"mode": "standard", "total_max_attempts": 4},
+    "connect_timeout": 3,
+    "retries": {"mode": "standard", "total_max_attempts": 3},
+    # Stores that are not Amazon's keep the checksum of a whole object and send it with a part of it too, or know none.
+    "request_checksum_calculation": "when_required",
+    "response_checksum_validation": "when_required",
 }
 
-_FILESYSTEMS: dict[str, Any] = {}
+_ANSWER_SECONDS = 4
+"""Longest silence of a store that is asked. Six tries (s3fs doubles botocore's three) give it up in half a minute."""
+
+_UPLOAD_SECONDS = 300
+"""Longest time for one request that uploads: the client counts the store's silence from the upload's first byte."""
+
+_CLIENTS: dict[tuple[str, int], Any] = {}
 _MAKING = threading.Lock()
 
 
@@ -66,7 +73,7 @@ def place(url: str | Path, options: Mapping[str, Any] | None = None) -> Place:
     """Registers access options for a URL and returns the place that stands for both."""
     if not options:
         return Place(str(url))
-    for name, known in _ACCESS.items():
+    for name, known in list(_ACCESS.items()):
         if known == options:
             return Place(str(url), name)
     name = secrets.token_hex(8)
@@ -88,20 +95,21 @@ def filesystem(where: Place) -> tuple[Any, str]:
     """The fsspec file system of a place and the path there."""
     if where.is_local:
         return cast(tuple[Any, str], fsspec.core.url_to_fs(where.url))
+    return _client(where, _ANSWER_SECONDS)
+
+
+def _client(where: Place, patience: int) -> tuple[Any, str]:
+    """The client of a bucket that bears so many seconds of silence, and the path there."""
     with _MAKING:
-        files = _FILESYSTEMS.get(where.access)
-        if files is None:
-            files = _FILESYSTEMS[where.access] = _s3(access_options(where))
-    return files, str(files._strip_protocol(where.url))
-
-
-def _s3(options: Mapping[str, Any]) -> Any:  # noqa: ANN401 - s3fs ships no types
-    """The client for buckets; the user's options go before ours."""
-    connection = _CONNECTION | dict(options.get("config_kwargs") or {})
-    files = fsspec.filesystem("s3", **(_MANNERS | dict(options) | {"config_kwargs": connection}))
-    # Botocore does the asking again. S3fs would multiply it; it is left one more go, for bodies that break off.
-    files.retries = 2
-    return files
+        client = _CLIENTS.get((where.access, patience))
+        if client is None:
+            options = access_options(where)
+            # The user's options go before ours.
+            connection = _CONNECTION | {"read_timeout": patience} | dict(options.get("config_kwargs") or {})
+            client = fsspec.filesystem("s3", **(_MANNERS | dict(options) | {"config_kwargs": connection}))
+            client.retries = 2
+            _CLIENTS[where.access, patience] = client
+    return client, str(client._strip_protocol(where.url))
 
 
 @contextlib.contextmanager
@@ -129,8 +137,9 @@ def _in_words(error: Exception, options: Mapping[str, Any]) -> str:
     """What went wrong, in one line and without a secret."""
     words = " ".join(str(error).split()) or type(error).__name__
     for name in ("key", "secret", "token", "username", "password"):
-        if options.get(name):
-            words = words.replace(str(options[name]), "***")
+        value = str(options.get(name) or "")
+        # Shorter ones would be found in any word.
+        words = words.replace(value, "***") if len(value) >= 6 else words
     return words
 
 
@@ -191,7 +200,7 @@ def write(where: Place, produce: Callable[[BinaryIO], object]) -> None:
 def _upload(where: Place, produce: Callable[[BinaryIO], object]) -> None:
     # Written to a scratch file first: a failure while producing then leaves no upload at all, and a failure of the
     # upload what was there before.
-    files, path = filesystem(where)
+    files, path = _client(where, _UPLOAD_SECONDS)
     with tempfile.NamedTemporaryFile() as scratch:
         produce(cast(BinaryIO, scratch))
         scratch.flush()

@@ -35,9 +35,7 @@ class UnknownCodeError(Exception):
         )
 
 
-def to_ids(
-    codes: NDArray[Any], ids: Mapping[int, int], valid: NDArray[np.bool_] | None = None
-) -> NDArray[np.uint8]:
+def to_ids(codes: NDArray[Any], ids: Mapping[int, int], valid: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
     """Class ids of codes.
 
     Args:

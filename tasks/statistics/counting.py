@@ -29,7 +29,7 @@ _MOST_ROWS = 255
 _STRIPS_AT_ONCE = 4
 """Strips of one tile: its masks of a megabyte stay in the processor's cache."""
 
-_SAMPLED = 16
+_SAMPLED = 32
 """One pixel in so many, each way, tells which codes are frequent."""
 
 

@@ -150,7 +150,10 @@ def run_job(job: Job, dataset: Place, compute: Compute) -> Manifest:
             statistics = compute(lazy_statistics(job.tile_ids, job.chunks()))
         except SourceError as error:
             failed |= error.reasons
-            job = job.without(error.reasons)
+            rest = job.without(error.reasons)
+            if len(rest.tile_ids) == len(job.tile_ids):
+                raise
+            job = rest
             continue
         sources = {name: raster.identity for name, raster in job.rasters.items()}
         provenance = Provenance(job.table.name, job.table.digest(), sources=sources)

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from tasks.landcover.classes import N_IDS, NO_DATA
+from tasks.errors import InputError
+from tasks.landcover.classes import N_IDS, NO_DATA, ClassTable
 from tasks.statistics.patches import PATCHES, Counts
 from tasks.storage import Place, list_files, reading, remove, write
 
@@ -113,6 +114,27 @@ def _describe(place: Place) -> StatisticsFile:
         content.get("product", ""), content.get("table", ""), content.get("code", 0), content.get("sources", {})
     )
     return StatisticsFile(place, tile_ids, provenance)
+
+
+def refuse_other_counts(files: Sequence[StatisticsFile], table: ClassTable, dataset: Place) -> None:
+    """Counts of another product are not to be mixed with a dataset's.
+
+    Args:
+        files: the dataset's statistics.
+        table: the product that is to be counted.
+        dataset: the dataset's folder.
+
+    Raises:
+        InputError: there are such counts.
+    """
+    own = Provenance(table.name, table.digest())
+    for file in files:
+        if not file.provenance.counted_alike(own):
+            raise InputError(
+                f"{file.place} was counted with product {file.provenance.product} (or another table of that name, or "
+                f"another version of earthscribe), not with {own.product}: choose another `dataset`, or delete "
+                f"{statistics_folder(dataset)} to count anew"
+            )
 
 
 def read_counts(place: Place) -> tuple[pa.Array, Counts]:

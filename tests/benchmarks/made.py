@@ -22,6 +22,7 @@ DEGREES = 3
 SIDE = 36_000
 BLOCK = 1_024
 
+_PATCH = 16
 _ACROSS = -(-SIDE // BLOCK)
 _PIXELS_PER_DEGREE = SIDE // DEGREES
 _TYPES = {"H": 3, "I": 4, "d": 12, "s": 2}
@@ -62,15 +63,11 @@ def tiles_of(found: LaidOut) -> tuple[Ints, Ints]:
 
 
 def eleven_classes(count: int, seed: int = 0) -> list[NDArray[np.uint8]]:
-    """Blocks of all eleven classes: patches of 16 px, and one pixel in ten by itself."""
+    """Blocks of all eleven classes in patches of 16 px, each block another one."""
     codes = np.array([code for code, index in table().ids.items() if index], dtype=np.uint8)
     rng = np.random.default_rng(seed)
-    blocks = []
-    for _ in range(count):
-        patches = np.kron(rng.choice(codes, (BLOCK // 16, BLOCK // 16)), np.ones((16, 16), dtype=np.uint8))
-        alone = rng.random((BLOCK, BLOCK)) < 0.1
-        blocks.append(np.where(alone, rng.choice(codes, (BLOCK, BLOCK)), patches))
-    return blocks
+    side = BLOCK // _PATCH
+    return [np.kron(rng.choice(codes, (side, side)), np.ones((_PATCH, _PATCH), dtype=np.uint8)) for _ in range(count)]
 
 
 def write_maps(source: Path, corners: Sequence[tuple[int, int]], blocks: Blocks) -> None:

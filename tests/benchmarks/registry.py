@@ -17,5 +17,6 @@ BENCHMARKS: Mapping[str, Callable[[Sizes, Path], list[Figure]]] = {
     "memory-of-areas": memory.memory_of_areas,
     "memory-of-plans": memory.memory_of_plans,
     "orchestration": orchestration.orchestration,
-    "task-runs": orchestration.task_runs_of_campaigns,
+    "task-runs-of-chips": orchestration.task_runs_of_chips,
+    "task-runs-of-files": orchestration.task_runs_of_files,
 }

@@ -61,5 +61,5 @@ QUICK = Sizes(
     drawn=500,
     sources=20,
     orchestrated=1_000,
-    chips=40,
+    chips=4,
 )

@@ -6,17 +6,21 @@ import itertools
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
+import pyarrow.parquet as pq
 import yaml
 
-RULES = [{"name": "rules", "prompt": "rules"}]
+RULES = {"name": "rules", "prompt": "rules"}
+ENDPOINT = {"name": "gpt", "prompt": "text", "endpoint": "http://127.0.0.1:9/v1", "model": "gpt-3.5-turbo"}
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,12 @@ class Commands:
         self.warm.stdin.flush()
         return int(self.warm.stdout.readline())
 
+    def prefect(self) -> closing[sqlite3.Connection]:
+        """Prefect's database, to be looked at."""
+        database = sqlite3.connect(Path(self.environment["PREFECT_HOME"]) / "prefect.db")
+        database.text_factory = lambda raw: raw.decode(errors="replace")
+        return closing(database)
+
     def cold(self, *arguments: object, folder: Path) -> subprocess.Popen[str]:
         """Starts a command as a shell does, in a process group of its own."""
         return subprocess.Popen(
@@ -103,8 +113,27 @@ def processes_of(home: str) -> list[list[str]]:
     ]
 
 
+def flow_runs(database: sqlite3.Connection, config: Path) -> list[dict[str, Any]]:
+    """The flow runs of one configuration, oldest first."""
+    cursor = database.execute("SELECT id, name, state_name, parameters FROM flow_run ORDER BY start_time")
+    runs = [dict(zip((column[0] for column in cursor.description), row, strict=True)) for row in cursor]
+    return [run for run in runs if json.loads(run["parameters"])["config"]["dataset"] == str(config.with_suffix(""))]
+
+
 def write_config(folder: Path, name: str = "c", **keys: Any) -> Path:
     """Writes a configuration beside which its dataset will lie; rules are its captioner where none is given."""
     path = folder / f"{name}.yaml"
-    path.write_text(yaml.safe_dump({"dataset": f"./{name}", "captioners": RULES} | keys))
+    path.write_text(yaml.safe_dump({"dataset": f"./{name}", "captioners": [RULES]} | keys))
     return path
+
+
+def rows_of(file: Path) -> list[dict[str, Any]]:
+    """The rows of a Parquet file."""
+    rows: list[dict[str, Any]] = pq.read_table(file).to_pylist()
+    return rows
+
+
+def counts_of(dataset: Path) -> dict[str, dict[str, Any]]:
+    """The statistics of a dataset by tile ID."""
+    files = sorted((dataset / "statistics").glob("*.parquet"))
+    return {row["tile_id"]: row for file in files for row in rows_of(file)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -147,3 +147,23 @@ def sliced_counts(ids: NDArray[np.uint8]) -> NDArray[np.int64]:
         ids[quarter : height - quarter, aside : width - aside],
     ]
     return np.array([np.bincount(patch.ravel(), minlength=12) for patch in patches])
+
+
+def spoil(path: Path, keep: Collection[tuple[int, int]] = ()) -> int:
+    """Overwrites every block of pixels of a GeoTIFF, but some by block row and column; returns how many."""
+    with rasterio.open(path) as raster:
+        height, width = raster.block_shapes[0]
+        blocks = np.ndindex(-(-raster.height // height), -(-raster.width // width))
+        places = {
+            (row, column): [
+                raster.get_tag_item(f"BLOCK_{what}_{column}_{row}", "TIFF", bidx=1) for what in ("OFFSET", "SIZE")
+            ]
+            for row, column in blocks
+        }
+    # A sparse file has no place for a block that was never written.
+    spoilt = [place for block, place in places.items() if block not in keep and place[0]]
+    with path.open("r+b") as file:
+        for offset, size in spoilt:
+            file.seek(int(offset))
+            file.write(b"\xaa" * int(size))
+    return len(spoilt)

