@@ -101,23 +101,30 @@ class _Opening:
         """A file's size, and its first bytes."""
         if path not in self._beginnings:
             size = int(self.files.info(path)["size"])
-            self._beginnings[path] = size, self.files.cat_file(path, start=0, end=min(size, _BEGINNING))
+            first = self.files.cat_file(path, start=0, end=min(size, _BEGINNING)) if size else b""
+            self._beginnings[path] = size, first
         return self._beginnings[path]
 
     def ranges(self, path: str, starts: Sequence[int], stops: Sequence[int]) -> list[bytes]:
         """Parts of a file, all asked for at once; empty ones after a failure."""
         size, first = self.beginning(path)
-        stops = [min(stop, size) for stop in stops]
-        if all(stop <= len(first) for stop in stops):
+        if max(stops) <= len(first):
             return [first[start:stop] for start, stop in zip(starts, stops, strict=True)]
         if self.failure is None:
             try:
-                parts: list[bytes] = self.files.cat_ranges([path] * len(starts), starts, stops, on_error="raise")
+                return self._fetch(path, size, starts, stops)
             except BaseException as error:
                 self.failure = error
-            else:
-                return parts
         return [b""] * len(starts)
+
+    def _fetch(self, path: str, size: int, starts: Sequence[int], stops: Sequence[int]) -> list[bytes]:
+        # GDAL takes what it is given for what it asked for: uncompressed pixels that are not there would be made up.
+        if max(stops) > size:
+            raise StoreError(f"s3://{path}: ends at byte {size}, before its pixels do (damaged or cut short?)")
+        parts: list[bytes] = self.files.cat_ranges([path] * len(starts), starts, stops, on_error="raise")
+        if any(len(part) != stop - start for part, start, stop in zip(parts, starts, stops, strict=True)):
+            raise StoreError(f"s3://{path}: the store gave other bytes than were asked for")
+        return parts
 
 
 class _File(io.RawIOBase):

@@ -10,8 +10,8 @@ get its turn back: steps of single strips would leave two threads no faster than
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Mapping
+from itertools import groupby, islice, pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -64,28 +64,27 @@ def count_cells(
     west, east = int(columns[0]), int(columns[-1]) + 1
     picked = columns - west
     order = _by_frequency(codes[rows[::_SAMPLED], west:east:_SAMPLED], ids)
-    strips = _strips(row_edges, len(rows))
-    for first in range(0, len(strips), _STRIPS_AT_ONCE):
-        cell_rows, tops, bottoms = zip(*strips[first : first + _STRIPS_AT_ONCE], strict=True)
-        band_rows = rows[tops[0] : bottoms[-1]]
-        band = codes[band_rows, west:east]
-        within = [(top - tops[0], bottom - tops[0]) for top, bottom in zip(tops, bottoms, strict=True)]
-        found = _count_band(band, within, picked, column_edges, ids, order)
-        if found.sum() < len(band_rows) * len(columns):
-            _raise_unknown(band, band_rows, columns, picked, ids)
+    for cell_rows, band_rows in _bands(row_edges, len(rows)):
+        band = codes[rows[band_rows], west:east].reshape(len(cell_rows), -1, east - west)
+        found = _count_band(band, picked, column_edges, ids, order)
+        if found.sum() < (band_rows.stop - band_rows.start) * len(columns):
+            _raise_unknown(band.reshape(-1, east - west), rows[band_rows], columns, picked, ids)
         for cell_row, of_strip in zip(cell_rows, found, strict=True):
             counts[cell_row] += of_strip
     return counts
 
 
-def _strips(row_edges: NDArray[np.intp], n_rows: int) -> list[tuple[int, int, int]]:
-    """Strips that cover all rows of cells: the row of cells, the first row and the row after the last."""
+def _bands(row_edges: NDArray[np.intp], n_rows: int) -> Iterator[tuple[list[int], slice]]:
+    """Strips of one height that are done at a time: the row of cells of each, and the rows of all."""
     edges = [*row_edges.tolist(), n_rows]
-    return [
+    strips = [
         (cell_row, top, min(top + _MOST_ROWS, stop))
         for cell_row, (start, stop) in enumerate(pairwise(edges))
         for top in range(start, stop, _MOST_ROWS)
     ]
+    for _, alike in groupby(strips, key=lambda strip: strip[2] - strip[1]):
+        while some := list(islice(alike, _STRIPS_AT_ONCE)):
+            yield [cell_row for cell_row, _, _ in some], slice(some[0][1], some[-1][2])
 
 
 def _by_frequency(sample: Codes, ids: Mapping[int, int]) -> list[int]:
@@ -97,23 +96,24 @@ def _by_frequency(sample: Codes, ids: Mapping[int, int]) -> list[int]:
 
 def _count_band(
     band: Codes,
-    strips: Sequence[tuple[int, int]],
     picked: NDArray[np.intp],
     column_edges: NDArray[np.intp],
     ids: Mapping[int, int],
     order: list[int],
 ) -> NDArray[np.int32]:
-    """Counts of a band's strips, (strips, cells, 12), of the codes it knows; sorts ``order`` for the next band."""
-    sums = np.empty((len(order), len(strips), band.shape[1]), dtype=np.uint8)
+    """Counts the codes that are known in strips (n, height, width); brings them in order for the next band.
+
+    Returns:
+        Pixels by class id, shape (n, len(column_edges), 12).
+    """
+    sums = np.empty((len(order), len(band), band.shape[-1]), dtype=np.uint8)
     mask = np.empty(band.shape, dtype=np.bool_)
-    ones = mask.view(np.uint8)
     found: list[int] = []
     left = band.size
     for code, column_sums in zip(order, sums, strict=True):
         np.equal(band, code, out=mask)
-        for (top, bottom), strip_sums in zip(strips, column_sums, strict=True):
-            np.add.reduce(ones[top:bottom], axis=0, dtype=np.uint8, out=strip_sums)
-        found.append(int(column_sums.sum(dtype=np.intp)))
+        np.add.reduce(mask.view(np.uint8), axis=1, dtype=np.uint8, out=column_sums)
+        found.append(int(column_sums.sum(dtype=np.uint32)))
         left -= found[-1]
         if not left:
             break

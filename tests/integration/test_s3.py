@@ -18,7 +18,7 @@ from rasterio.transform import Affine
 from rasterio.windows import Window
 from s3_server import KEY, S3, SECRET, open_s3, s3, silent_server
 
-from tasks.errors import InputError, RefusedError, StoreError
+from tasks.errors import InputError, RefusedError, SourceError, StoreError
 from tasks.landcover.catalogue import Catalogue, Raster, catalogue
 from tasks.landcover.chips import find_chips, read_chip
 from tasks.landcover.classes import class_table
@@ -69,7 +69,9 @@ def dense(s3: S3) -> Path:
     return path
 
 
-def write_map(path: Path, size: int, codes: Any, window: Window, west: float = 6, north: float = 3) -> None:
+def write_map(
+    path: Path, size: int, codes: Any, window: Window, west: float = 6, north: float = 3, compress: str = "deflate"
+) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with rasterio.open(
         path,
@@ -85,7 +87,7 @@ def write_map(path: Path, size: int, codes: Any, window: Window, west: float = 6
         tiled=True,
         blockxsize=BLOCK,
         blockysize=BLOCK,
-        compress="deflate",
+        compress=compress,
         sparse_ok=True,
     ) as raster:
         raster.write(codes, 1, window=window)
@@ -348,6 +350,20 @@ def test_a_source_that_falls_silent_fails_alone(s3: S3, neighbours: tuple[Place,
     assert list(manifest.failed) == ["east é.tif"]
     assert_matches("(?i)time.?out", manifest.failed["east é.tif"])
     assert 0 < manifest.tiles < len(x)
+
+
+@pytest.mark.parametrize("compress", ["deflate", "none"])
+@pytest.mark.parametrize("share", [0, 0.005, 0.3])
+def test_a_map_that_is_cut_short_is_an_error(s3: S3, compress: str, share: float) -> None:
+    path = s3.root / "cut" / "map.tif"
+    codes = CODES[np.random.default_rng(5).integers(0, len(CODES), (1200, 1200))]
+    write_map(path, 1200, codes, Window(0, 0, 1200, 1200), compress=compress)
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    name = "map.tif"
+    raster = Raster(name, place(f"s3://cut/{name}", s3.options), "")
+    with pytest.raises(SourceError, match="damaged or cut short") as caught:
+        GridChunk(*tiles_within(6, 2.9, 6.1, 3), (raster,), TABLE.ids).count()
+    assert list(caught.value.reasons) == [name]
 
 
 def assert_matches(pattern: str, text: str) -> None:
