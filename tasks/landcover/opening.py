@@ -24,7 +24,7 @@ from tasks.errors import StoreError
 from tasks.storage import Place, asking, filesystem
 
 _HABITS: dict[str, str | int] = {
-    # No listing of the folder, and the header in one go.
+    # Nothing beside a raster in a bucket is looked for, and the header is read in one go.
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "GDAL_INGESTED_BYTES_AT_OPEN": "32768",
     # Every source block is read once: a cache would only be contended for.
@@ -44,13 +44,13 @@ def open_raster(where: Place) -> Iterator[Any]:
         StoreError: the bucket refuses, lacks the file or does not answer, when opening or later.
         rasterio.errors.RasterioError: it is no raster.
     """
-    with rasterio.Env(**_HABITS):
-        if where.is_local:
-            with rasterio.open(where.url) as dataset:
-                yield dataset
-            return
-        with _opened_in_bucket(where) as dataset:
+    if where.is_local:
+        # Masks and world files beside a raster are looked for by name: a folder may hold a million other chips.
+        with rasterio.Env(**_HABITS | {"GDAL_DISABLE_READDIR_ON_OPEN": "TRUE"}), rasterio.open(where.url) as dataset:
             yield dataset
+        return
+    with rasterio.Env(**_HABITS), _opened_in_bucket(where) as dataset:
+        yield dataset
 
 
 @contextlib.contextmanager

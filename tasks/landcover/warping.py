@@ -1,15 +1,19 @@
 """A raster in any CRS, warped to the grid by GDAL's nearest neighbour.
 
 The tolerance is 1e-9 px: with GDAL's default of 0.125 px a pixel would depend on what it was read together with. It is
-`WarpedVRT` that heeds it: `rasterio.warp.reproject`, which rioxarray's `reproject` calls, drops it in rasterio 1.4.
+`WarpedVRT` that heeds it, and rioxarray reads that; `rasterio.warp.reproject`, which rioxarray's own `reproject` calls,
+drops it in rasterio 1.4.
 """
 
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import numpy as np
 import rasterio
+import rioxarray
+import xarray as xr
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
@@ -88,9 +92,11 @@ def _warped(
                 resampling=Resampling.nearest,
                 tolerance=1e-9,
             ) as warping,
+            cast(
+                xr.DataArray, rioxarray.open_rasterio(warping, parse_coordinates=False, lock=False, cache=False)
+            ) as bands,
         ):
-            warped: NDArray[np.uint8] = warping.read(1)
-            return warped
+            return bands.isel(band=0).to_numpy()
 
 
 def source_window(source: OpenRaster, row: int, column: int, height: int, width: int) -> tuple[slice, slice] | None:
