@@ -172,7 +172,9 @@ def _load(config: Path) -> Campaign:
 
 
 def _prepare(quiet: bool, verbose: bool) -> None:
-    """Settings of Prefect's that must stand before it is imported; the user's own go before ours."""
+    """Settings that must stand before Prefect and Arrow are imported; the user's own go before ours."""
+    # Arrow's own allocator keeps what tables took for as long as the command runs.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "INFO" if verbose else "CRITICAL")
     os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
@@ -215,9 +217,11 @@ def main() -> NoReturn:
     except (KeyboardInterrupt, click.Abort):
         tell_interrupted()
         code = EXIT_CODES[signal.SIGINT]
-    except SystemExit:
-        tell_interrupted()
-        code = EXIT_CODES[signal.SIGTERM]
+    except SystemExit as stop:
+        # Ours after SIGTERM; otherwise click's, quietly, where nobody reads the output any more.
+        code = stop.code if isinstance(stop.code, int) else 1
+        if code == EXIT_CODES[signal.SIGTERM]:
+            tell_interrupted()
     except EarthscribeError as error:
         if verbose:
             traceback.print_exc()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from rasterio.warp import transform as transform_points
 
 from tasks.errors import InputError, SourceError
@@ -209,6 +209,9 @@ def _read_png(raster: Raster, table: ClassTable) -> NDArray[np.uint8]:
             if image.mode in {"L", "I", "I;16", "1"}:
                 return to_ids(np.asarray(image.convert("I") if image.mode != "L" else image), table.ids)
             pixels = np.asarray(image.convert("RGBA"))
+    except UnidentifiedImageError as error:
+        # Pillow names the open file by its address in memory.
+        raise SourceError({raster.name: "cannot be read as PNG: it is no picture"}) from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         reason = f"cannot be read as PNG (damaged or cut short?): {error}"
         raise SourceError({raster.name: reason}) from error

@@ -36,7 +36,7 @@ SCHEMA = pa.schema(
 """One row a tile, in the order of candidates (those of ``include`` first)."""
 
 _KEY = b"earthscribe"
-_ROWS_AT_ONCE = 1 << 16
+_ROWS_AT_ONCE = 1 << 13
 
 
 def tiles_place(dataset: Place) -> Place:

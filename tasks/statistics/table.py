@@ -28,6 +28,7 @@ SCHEMA = pa.schema(
 """Counts of each tile: ``n_valid`` pixels with a class, then for each patch the pixels of ids 0 to 11."""
 
 _KEY = b"earthscribe"
+_ROWS_AT_ONCE = 1 << 12
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def write_statistics(where: Place, tile_ids: pa.Array, counts: Counts, provenanc
     }
     schema = SCHEMA.with_metadata({_KEY: json.dumps(content).encode()})
     table = pa.Table.from_arrays(columns, schema=schema)
-    write(where, lambda stream: pq.write_table(table, stream, compression="zstd"))
+    write(where, lambda stream: pq.write_table(table, stream, row_group_size=_ROWS_AT_ONCE, compression="zstd"))
 
 
 def _as_lists(counts: NDArray[np.int32]) -> pa.ListArray:
@@ -140,18 +141,22 @@ def refuse_other_counts(files: Sequence[StatisticsFile], table: ClassTable, data
 def read_counts(place: Place) -> tuple[pa.Array, Counts]:
     """Tile IDs and counts (n, 6, 12) of one file."""
     with reading(place) as stream:
-        table = pq.read_table(stream)
-    patches = [
-        table.column(patch).combine_chunks().flatten().to_numpy().reshape(-1, N_IDS).astype(np.int32)
-        for patch in PATCHES
-    ]
-    return table.column("tile_id").combine_chunks(), np.stack(patches, axis=1)
+        return _counts(pq.read_table(stream).combine_chunks())
 
 
 def all_counts(dataset: Place) -> Iterator[tuple[pa.Array, Counts]]:
-    """Tile IDs and counts of a dataset, file by file."""
+    """Tile IDs and counts (n, 6, 12) of a dataset, some thousands at a time."""
     for place in list_files(statistics_folder(dataset), ".parquet"):
-        yield read_counts(place)
+        with reading(place) as stream:
+            for batch in pq.ParquetFile(stream).iter_batches(_ROWS_AT_ONCE):
+                yield _counts(pa.Table.from_batches([batch]).combine_chunks())
+
+
+def _counts(table: pa.Table) -> tuple[pa.Array, Counts]:
+    counts: Counts = np.empty((len(table), len(PATCHES), N_IDS), dtype=np.int32)
+    for index, patch in enumerate(PATCHES):
+        counts[:, index] = table.column(patch).combine_chunks().flatten().to_numpy().reshape(-1, N_IDS)
+    return table.column("tile_id").combine_chunks(), counts
 
 
 def drop_stale(files: Sequence[StatisticsFile], identities: Mapping[str, str]) -> list[StatisticsFile]:

@@ -37,7 +37,17 @@ def test_the_demo_again_has_nothing_to_do(earthscribe: Commands, demo: Demo) -> 
     assert changed <= {"sources.json"}
 
 
-def test_the_example_runs(earthscribe: Commands, tmp_path: Path) -> None:
+def test_a_reader_that_has_seen_enough_is_no_error_worth_a_word(earthscribe: Commands, demo: Demo) -> None:
+    with earthscribe.cold("captions", demo.folder / "campaign.yaml", folder=demo.folder) as command:
+        assert command.stdout is not None
+        assert command.stderr is not None
+        command.stdout.close()  # as `| head` does
+        assert command.stderr.read() == ""
+    assert command.returncode == 1
+
+
+def test_the_example_runs(earthscribe: Commands, demo: Demo, tmp_path: Path) -> None:
+    (tmp_path / "landcover").symlink_to(demo.folder / "landcover")  # painted once is enough
     assert earthscribe("init", folder=tmp_path).code == 0
     ended = earthscribe("plan", "campaign.yaml", "--explain", folder=tmp_path)
     assert (ended.code, ended.stderr) == (0, "")

@@ -9,20 +9,27 @@ answered with the process ID, ``{"wait": PID}`` with the exit code. Holds the em
 
 from __future__ import annotations
 
+import gc
+import importlib
 import json
 import os
 import signal
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NoReturn
 
 from flows.cli import main
 from flows.server import begin
 
+NEEDED_BY_COMMANDS = ("flows.running", "flows.explain", "flows.shown", "flows.status")
+
 
 def serve() -> None:
+    """Starts and awaits commands as it is told, until the input ends."""
     begun = begin()
+    for module in NEEDED_BY_COMMANDS:
+        importlib.import_module(module)
+    gc.freeze()  # The end of a command need not look through what it did not make.
     for line in sys.stdin:
         request = json.loads(line)
         if "wait" in request:
@@ -37,13 +44,14 @@ def serve() -> None:
 
 
 def run(request: Mapping[str, Any]) -> NoReturn:
+    """Is a command."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(request["folder"])
     os.environ.update(request["environment"])
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for descriptor, suffix in ((1, ".out"), (2, ".err")):
-        file = os.open(f"{request['output']}{suffix}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        file = os.open(request["output"] + suffix, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(file, descriptor)
-    os.dup2(os.open(Path(os.devnull), os.O_RDONLY), 0)
     sys.argv = ["earthscribe", *request["start"]]
     main()
 
