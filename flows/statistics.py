@@ -31,10 +31,13 @@ from tasks.planning.table import EXCLUDED, FAILED, KEPT, PLANNED, read_columns, 
 from tasks.statistics.access import ShareAccess
 from tasks.statistics.caching import counting_task
 from tasks.statistics.gates import Gates
-from tasks.statistics.jobs import Job, Manifest
+from tasks.statistics.jobs import MOST_JOBS, Job, Manifest
 from tasks.statistics.sources import write_sources
 from tasks.statistics.table import StatisticsFile, all_counts, drop_stale, list_statistics, refuse_other_counts
 from tasks.storage import Place, exists
+
+_MOST_LATER_JOBS = 20
+"""Task runs of each later round of a random sample, all of which are one flow run."""
 
 
 @flow(
@@ -65,10 +68,11 @@ def count_tiles(config: Campaign, found: Survey) -> Outcome:
     """
     dataset = dataset_of(config)
     known = identities(found)
+    most = MOST_JOBS
     while True:
         files = list_statistics(dataset)
         refuse_other_counts(files, found.table, dataset)
-        failed = _count_missing(config, found, drop_stale(files, known))
+        failed = _count_missing(config, found, drop_stale(files, known), most)
         tiles, enough = _judge(config, found, failed)
         plan = read_plan(dataset) or {}
         if enough or plan.get("exhausted", True):
@@ -76,13 +80,14 @@ def count_tiles(config: Campaign, found: Survey) -> Outcome:
         say(f"statistics: fewer than {config.tiles.sample.count} candidates pass; adding as many again")
         # Doubled each time, so that a sample of what is rare takes few rounds.
         plan_tiles(config, found, further=plan["limit"])
+        most = _MOST_LATER_JOBS
     return _report(config, found, tiles, failed)
 
 
-def _count_missing(config: Campaign, found: Survey, files: Sequence[StatisticsFile]) -> dict[str, str]:
+def _count_missing(config: Campaign, found: Survey, files: Sequence[StatisticsFile], most: int) -> dict[str, str]:
     """Counts what has no counts yet; returns the sources that failed, with the reason."""
     dataset = dataset_of(config)
-    jobs = {job.label: job for job in _missing_jobs(found, files, dataset)}
+    jobs = {job.label: job for job in _missing_jobs(found, files, dataset, most)}
     if not jobs:
         return dict(found.unreadable)
     cluster = config.cluster
@@ -93,11 +98,11 @@ def _count_missing(config: Campaign, found: Survey, files: Sequence[StatisticsFi
         return {**found.unreadable, **_run(jobs, dataset, client, bar)}
 
 
-def _missing_jobs(found: Survey, files: Sequence[StatisticsFile], dataset: Place) -> list[Job]:
+def _missing_jobs(found: Survey, files: Sequence[StatisticsFile], dataset: Place, most: int) -> list[Job]:
     """The jobs of the tiles that have no counts yet; the table of all tiles goes before they are counted."""
     tiles = read_columns(dataset, "tile_id", "x", "y", "source")
     done = pa.chunked_array([file.tile_ids for file in files], pa.string())
-    return found.jobs(tiles.filter(pc.invert(pc.is_in(tiles.column("tile_id"), done))))
+    return found.jobs(tiles.filter(pc.invert(pc.is_in(tiles.column("tile_id"), done))), most)
 
 
 def _run(jobs: Mapping[str, Job], dataset: Place, client: Client, bar: Bar) -> dict[str, str]:

@@ -12,7 +12,7 @@ from tasks.scene import write_scene
 
 @pytest.fixture(scope="session")
 def real_data() -> Path | None:
-    """The folder of real data: ``EARTHSCRIBE_TEST_DATA``, else ``../shared/data`` beside the checkout; None if absent."""
+    """The folder of real data: ``EARTHSCRIBE_TEST_DATA``, else ``../shared/data`` beside the checkout; or None."""
     given = os.environ.get("EARTHSCRIBE_TEST_DATA")
     folder = Path(given) if given else Path(__file__).parents[2] / "shared" / "data"
     return folder if folder.is_dir() else None

@@ -92,7 +92,9 @@ def _read(path: Path) -> tuple[Any, list[tuple[str, str]]]:
         node = loader.get_single_node()
         if node is None:
             raise _unreadable(path, "is empty; `earthscribe init FILE` writes an example")
-        return loader.construct_document(node), list(_keys_given_twice(node, (), ()))
+        # Before construction, which writes the keys that `<<` merges among a mapping's own: these may override them.
+        twice = list(_keys_given_twice(node, (), ()))
+        return loader.construct_document(node), twice
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""

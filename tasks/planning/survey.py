@@ -16,7 +16,7 @@ from tasks.landcover.classes import ClassTable
 from tasks.planning.grid import Ints, morton_order
 from tasks.statistics.blocks import GridChunk
 from tasks.statistics.dataset import split_into_chunks
-from tasks.statistics.jobs import Job, chip_jobs, grid_jobs
+from tasks.statistics.jobs import MOST_JOBS, Job, chip_jobs, grid_jobs
 from tasks.storage import Place
 
 
@@ -42,9 +42,9 @@ class GridSurvey:
         """Rasters whose header cannot be read, with the reason."""
         return self.catalogue.unreadable
 
-    def jobs(self, tiles: pa.Table) -> list[Job]:
-        """Tiles to count, by source."""
-        return grid_jobs(tiles, self.catalogue, self.table)
+    def jobs(self, tiles: pa.Table, most: int = MOST_JOBS) -> list[Job]:
+        """Tiles to count, by source; by groups of sources where there are more than ``most``."""
+        return grid_jobs(tiles, self.catalogue, self.table, most)
 
     def missing(self, tiles: pa.Table) -> list[str]:
         """The rasters that tiles need and the source lacks."""
@@ -91,9 +91,9 @@ class ChipSurvey:
         """None: a chip that cannot be opened is a tile that failed."""
         return {}
 
-    def jobs(self, tiles: pa.Table) -> list[Job]:
-        """Chips to count, grouped by path."""
-        return chip_jobs(tiles, self.rasters, self.table)
+    def jobs(self, tiles: pa.Table, most: int = MOST_JOBS) -> list[Job]:
+        """Chips to count, each by itself; by groups of paths where there are more than ``most``."""
+        return chip_jobs(tiles, self.rasters, self.table, most)
 
     def missing(self, tiles: pa.Table) -> list[str]:
         """The chips that were planned and are gone."""

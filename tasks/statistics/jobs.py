@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,11 +23,11 @@ from tasks.statistics.dataset import Chunk, lazy_statistics, split_into_chunks
 from tasks.statistics.table import Provenance, file_name, statistics_folder, write_statistics
 from tasks.storage import Place
 
-_MOST_JOBS = 500
+MOST_JOBS = 500
 """Most sources that get a task run each: a server's run page, and its recorder, bear no more in one flow run."""
 
-_GROUPS = 400
-"""Task runs for more sources than that; the flow's other steps need some too."""
+_ROOM = 0.8
+"""The part of the most that a larger number of sources is grouped into: the flow's other steps need task runs too."""
 
 _CHIPS_AT_ONCE = 64
 """Chips that one Dask task counts."""
@@ -163,35 +164,35 @@ def run_job(job: Job, dataset: Place, compute: Compute) -> Manifest:
     return Manifest(None, 0, failed)
 
 
-def grid_jobs(tiles: pa.Table, catalogue: Catalogue, table: ClassTable) -> list[Job]:
-    """Tiles of the grid, by source."""
+def grid_jobs(tiles: pa.Table, catalogue: Catalogue, table: ClassTable, most: int = MOST_JOBS) -> list[Job]:
+    """Tiles of the grid, by source; by groups of sources where there are more than ``most``."""
     jobs: list[Job] = []
     all_x, all_y = (tiles.column(axis).to_numpy() for axis in ("x", "y"))
     all_ids = tiles.column("tile_id").combine_chunks()
-    for label, rows in _by_source(tiles):
+    for label, rows in _by_source(tiles, most):
         in_order = rows[morton_order(all_x[rows], all_y[rows])]
         tile_ids = all_ids.take(pa.array(in_order))
         jobs.append(GridJob(label, all_x[in_order], all_y[in_order], tile_ids, catalogue, table))
     return jobs
 
 
-def chip_jobs(tiles: pa.Table, rasters: Mapping[str, Raster], table: ClassTable) -> list[Job]:
-    """Chips, grouped by path."""
+def chip_jobs(tiles: pa.Table, rasters: Mapping[str, Raster], table: ClassTable, most: int = MOST_JOBS) -> list[Job]:
+    """Chips, each by itself; by groups of paths where there are more than ``most``."""
     jobs: list[Job] = []
-    for label, rows in _by_source(tiles):
+    for label, rows in _by_source(tiles, most):
         part = tiles.take(pa.array(rows))
         files = tuple(rasters[name] for name in part.column("source").to_pylist())
         jobs.append(ChipJob(label, part.column("tile_id").combine_chunks(), files, table))
     return jobs
 
 
-def _by_source(tiles: pa.Table) -> list[tuple[str, NDArray[np.intp]]]:
+def _by_source(tiles: pa.Table, most: int) -> list[tuple[str, NDArray[np.intp]]]:
     """Rows of tiles by source, consecutive sources together where there are very many, with labels."""
     sources = pc.fill_null(tiles.column("source"), "").combine_chunks().dictionary_encode()
     names = sources.dictionary.to_pylist()
     place = np.argsort(np.argsort(np.array(names, dtype=object))) if names else np.empty(0, dtype=np.intp)
     rank = place[sources.indices.to_numpy()]
-    each = -(-len(names) // _GROUPS) if len(names) > _MOST_JOBS else 1
+    each = math.ceil(len(names) / (_ROOM * most)) if len(names) > most else 1
     ordered = sorted(names)
     order = np.argsort(rank, kind="stable")
     edges = np.searchsorted(rank[order], np.arange(0, len(names), each))
