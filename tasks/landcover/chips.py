@@ -211,7 +211,8 @@ def _read_png(raster: Raster, table: ClassTable) -> NDArray[np.uint8]:
             pixels = np.asarray(image.convert("RGBA"))
     except UnidentifiedImageError as error:
         # Pillow names the open file by its address in memory.
-        raise SourceError({raster.name: "cannot be read as PNG: it is no picture"}) from error
+        reason = "cannot be read as PNG (damaged or cut short?): it is no picture"
+        raise SourceError({raster.name: reason}) from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         reason = f"cannot be read as PNG (damaged or cut short?): {error}"
         raise SourceError({raster.name: reason}) from error

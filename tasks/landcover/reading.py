@@ -7,7 +7,6 @@ warp of a raster in EPSG:4326 is two index vectors. A raster in any other CRS go
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -219,22 +218,11 @@ def gather(source: OpenRaster, part: Reach, tiles: NDArray[np.intp], tile_size: 
         SourceError: the pixels cannot be read.
     """
     top, left = int(part.rows[0]), int(part.columns[0])
-    codes = _zeros(int(part.rows[-1]) + 1 - top, int(part.columns[-1]) + 1 - left, source.dataset.dtypes[0])
+    codes = np.zeros((int(part.rows[-1]) + 1 - top, int(part.columns[-1]) + 1 - left), source.dataset.dtypes[0])
     for window in wanted_windows(source, part, tiles, tile_size):
         row, column = window.row_off - top, window.col_off - left
         source.read(window, codes[row : row + window.height, column : column + window.width])
     return codes
-
-
-def _zeros(height: int, width: int, dtype: str) -> NDArray[Any]:
-    """An array of zeros in memory of its own, which the system has back as soon as the array goes.
-
-    A block is 18 MB: where the allocator keeps it, what is left between smaller things soon fits no other block.
-    """
-    memory = mmap.mmap(-1, height * width * np.dtype(dtype).itemsize)
-    if hasattr(mmap, "MADV_HUGEPAGE"):
-        memory.madvise(mmap.MADV_HUGEPAGE)
-    return np.frombuffer(memory, dtype).reshape(height, width)
 
 
 def wanted_windows(source: OpenRaster, part: Reach, tiles: NDArray[np.intp], tile_size: int) -> Iterator[Window]:
