@@ -10,15 +10,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from flows.terminal import say
+from tasks.errors import InputError
 from tasks.storage import Place
 
 
 @contextlib.contextmanager
 def stage(dataset: Place) -> Iterator[None]:
-    """Holds a dataset's lock on this machine; a second run waits for the first. The kernel drops it at any death."""
-    path = _lock_file(dataset)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    """Holds a dataset's lock on this machine; a second run waits for the first. The kernel drops it at any death.
+
+    Raises:
+        InputError: the folder cannot be made or written.
+    """
+    descriptor = _open(_lock_file(dataset))
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -29,6 +32,15 @@ def stage(dataset: Place) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _open(path: Path) -> int:
+    """The descriptor of the lock's file, which is made where it is missing."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise InputError(f"{path.parent}: {error.strerror}; expected a folder that may be written") from error
 
 
 def _sweep(dataset: Place) -> None:

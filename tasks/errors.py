@@ -4,7 +4,7 @@ EarthscribeError
 ├── InputError               the configuration or an input is wrong; nothing was started (exit code 2)
 │   ├── ConfigurationError   one or more mistakes in the configuration, all of them listed
 │   └── RefusedError         a bucket refuses what is asked of it (it is a StoreError too)
-├── StoreError               a bucket does not answer, or not as it should
+├── StoreError               a bucket does not answer, or not as it should; a disk cannot be written
 └── SourceError              one or more land-cover sources cannot be used; the others go on (exit code 4)
 """
 
@@ -40,7 +40,7 @@ class ConfigurationError(InputError):
 
 
 class StoreError(EarthscribeError, OSError):
-    """A bucket does not answer, or not as it should: to those who read and write files, what a broken disk is."""
+    """A bucket does not answer, or not as it should, or a disk cannot be written: with files, an OSError."""
 
 
 class RefusedError(StoreError, InputError):

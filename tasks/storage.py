@@ -177,11 +177,22 @@ def write(where: Place, produce: Callable[[BinaryIO], object]) -> None:
     Args:
         where: the file's place; folders above it are made.
         produce: writes the content to the stream that it is given.
+
+    Raises:
+        StoreError: the disk is full or may not be written, or the bucket does not take it.
     """
     if not where.is_local:
         _upload(where, produce)
         return
-    target = Path(where.url)
+    try:
+        _replace(Path(where.url), produce)
+    except EarthscribeError:
+        raise
+    except OSError as error:
+        raise StoreError(f"{where}: cannot be written: {error.strerror or error}") from error
+
+
+def _replace(target: Path, produce: Callable[[BinaryIO], object]) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
     try:

@@ -213,3 +213,13 @@ def test_a_dataset_that_is_no_folder(earthscribe: Commands, tmp_path: Path, made
         assert (ended.code, ended.stdout) == (2, ""), ended.stderr
         assert str(tmp_path / "c") in ended.stderr
     assert (tmp_path / "c").read_text() == "a file"
+
+
+def test_a_dataset_below_a_file(earthscribe: Commands, tmp_path: Path, made_worldcover: Path) -> None:
+    (tmp_path / "file").write_text("a file")
+    landcover = {"product": "worldcover-2020", "source": str(made_worldcover)}
+    config = write_config(tmp_path, dataset="./file/dataset", landcover=landcover)
+    ended = earthscribe("run", config, folder=tmp_path)
+    assert (ended.code, ended.stdout) == (2, ""), ended.stderr
+    assert f"{tmp_path / 'file' / 'dataset'}: " in ended.stderr
+    assert "may be written" in ended.stderr

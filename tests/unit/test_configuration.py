@@ -339,6 +339,16 @@ def test_what_is_right_is_accepted(folder: Path, text: str) -> None:
         assert isinstance(load(write(folder, text)), Campaign)
 
 
+def test_a_key_may_override_one_that_is_merged_in(folder: Path) -> None:
+    path = folder / "campaign.yaml"
+    captioners = "captioners: [&one {name: a, prompt: rules}, {<<: *one, name: b}]\n"
+    path.write_text(f"dataset: out\nlandcover: {{product: worldcover-2020}}\n{captioners}")
+    assert [(captioner.name, captioner.prompt) for captioner in load(path).captioners] == [
+        ("a", "rules"),
+        ("b", "rules"),
+    ]
+
+
 def test_all_mistakes_are_told_at_once(folder: Path) -> None:
     path = folder / "many.yaml"
     path.write_text(
