@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from prefect import flow
+from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State as PrefectState
 
+from flows.asking import Asked, ask_endpoints, present_keys
+from flows.batch import summary
 from flows.locking import stage
 from flows.outcome import Outcome
 from flows.steps import step
 from flows.terminal import Bar, progress, say, warn
 from tasks.captions.by_rules import rules_captions
+from tasks.captions.granting import Gate
 from tasks.captions.keeping import described, export, kept_ids, restore
+from tasks.captions.material import gather
+from tasks.captions.owners import dead
+from tasks.captions.reparsing import reparse
 from tasks.captions.state import Caption, State, open_state
+from tasks.captions.wanting import Versions, failures, missing, outdated
+from tasks.captions.wanting import failed as failed_ones
 from tasks.configuration import Campaign, Captioner
 from tasks.errors import InputError
 from tasks.places import dataset_of
+from tasks.quota.ledger import Ledger, open_ledger
 from tasks.statistics.table import StatisticsFile, list_statistics, read_counts
 from tasks.storage import Place
 
@@ -28,57 +40,153 @@ _MOST_SLICES = 50
 """Task runs for one captioner: a flow run has some 500 to share."""
 
 
+@dataclass(frozen=True)
+class Wishes:
+    """What is wanted of a run beyond the captions that are missing.
+
+    Attributes:
+        only: name of the only captioner to work; None for all of them.
+        max_requests: most attempts at endpoints; None for any number.
+        renew: whether captions of an older prompt or model are asked anew.
+        retry_failed: the code of failures that are asked again, or `tasks.captions.wanting.ANY`; None for none.
+        reparse: whether the stored raw answers are read again, and nothing is sent.
+    """
+
+    only: str | None = None
+    max_requests: int | None = None
+    renew: bool = False
+    retry_failed: str | None = None
+    reparse: bool = False
+
+
 @flow(name="captions", flow_run_name="captions {config.name}", persist_result=False)
-def captions(config: Campaign, captioner: str | None = None) -> PrefectState[Outcome]:
-    """Captions the kept tiles that have no caption yet.
+def captions(
+    config: Campaign,
+    captioner: str | None = None,
+    max_requests: int | None = None,
+    renew: bool = False,
+    retry_failed: str | None = None,
+    reparse: bool = False,
+) -> PrefectState[Outcome]:
+    """Captions the kept tiles that have no caption yet, until none is left or the day's quota is out.
 
     Args:
         config: The campaign's configuration, as written.
         captioner: Name of the only captioner to work; all of them where absent.
+        max_requests: Most attempts at endpoints; any number where absent.
+        renew: Ask anew where no caption of the present prompt by a present model exists.
+        retry_failed: Code of the failures that are asked again, such as content_filter; `any` for all.
+        reparse: Read the stored raw answers again; nothing is sent.
     """
-    return caption_tiles(config, captioner).state()
+    return caption_tiles(config, Wishes(captioner, max_requests, renew, retry_failed, reparse)).state()
 
 
-def caption_tiles(config: Campaign, only: str | None = None) -> Outcome:
+def caption_tiles(config: Campaign, wishes: Wishes | None = None) -> Outcome:
     """Captions what has no caption yet, captioner by captioner, and writes all captions to the dataset.
 
     Args:
         config: the campaign.
-        only: the name of the only captioner to work; None for all of them.
+        wishes: what is wanted beyond that.
 
     Raises:
         InputError: there is no captioner of that name, or no plan yet.
     """
+    wishes = wishes or Wishes()
     names = [captioner.name for captioner in config.captioners]
-    if only is not None and only not in names:
-        raise InputError(f"no captioner is called {only!r}; the configuration has {', '.join(names) or 'none'}")
+    if wishes.only is not None and wishes.only not in names:
+        raise InputError(f"no captioner is called {wishes.only!r}; the configuration has {', '.join(names) or 'none'}")
     dataset = dataset_of(config)
     kept = kept_ids(dataset)
+    chosen = [captioner for captioner in config.captioners if wishes.only in {None, captioner.name}]
     outcome = Outcome()
-    with open_state(config.state, config.dataset) as state:
+    with open_state(config.state, config.dataset) as state, _ledger(config, chosen) as ledger:
         if restored := restore(state, dataset):
             warn(f"the state was empty: took back {restored} captions from {dataset.join('captions')}")
-        for captioner in config.captioners:
-            if only in {None, captioner.name}:
-                outcome = outcome.then(_caption(captioner, described(captioner, kept), state, dataset))
-        with stage(dataset):
-            step("write the captions", lambda: export(state, names, dataset))
+        gate = Gate(wishes.max_requests)
+        try:
+            for captioner in chosen:
+                mine = described(captioner, kept)
+                if captioner.recipe == "rules":
+                    outcome = outcome.then(_caption_by_rules(captioner, mine, state, dataset))
+                elif ledger is not None:
+                    outcome = outcome.then(_caption_by_asking(config, captioner, mine, wishes, state, ledger, gate))
+        finally:
+            with stage(dataset):
+                step("write the captions", lambda: export(state, names, dataset))
+    if wishes.max_requests is not None and gate.budget is not None:
+        outcome = outcome.then(Outcome(attempts=wishes.max_requests - gate.budget))
     return outcome
 
 
-def _caption(captioner: Captioner, tile_ids: list[str], state: State, dataset: Place) -> Outcome:
-    missing = state.missing(captioner.name, tile_ids)
-    if not missing:
+@contextmanager
+def _ledger(config: Campaign, chosen: Sequence[Captioner]) -> Iterator[Ledger | None]:
+    """The ledger where it is needed. What dead processes have left in it is given up."""
+    if not any(captioner.pool for captioner in chosen):
+        yield None
+        return
+    with open_ledger(config.ledger) as ledger:
+        if gone := dead(ledger.owners()):
+            ledger.abandon(gone)
+        yield ledger
+
+
+def _caption_by_asking(
+    config: Campaign,
+    captioner: Captioner,
+    tile_ids: list[str],
+    wishes: Wishes,
+    state: State,
+    ledger: Ledger,
+    gate: Gate,
+) -> Outcome:
+    name = captioner.name
+    if wishes.reparse:
+        changed = reparse(state, name, gather(dataset_of(config), tile_ids, placed=False))
+        return Outcome((say(f"captions by {name}: {changed} read anew from the stored answers"),))
+    wanted = _wanted(config, captioner, tile_ids, wishes, state)
+    asked = Asked()
+    if wanted:
+        asked = ask_endpoints(config, captioner, wanted, state, ledger, gate)
+    failed = failures(state, name, tile_ids)
+    lines = summary(captioner, len(tile_ids), asked, failed, gate, ledger)
+    key = f"captions-{name}".lower().replace(".", "-").replace("_", "-")
+    create_markdown_artifact(
+        "\n".join([f"# Captions by {name}", "", *(f"- {line}" for line in lines)]),
+        key=key,
+        description=f"The last batch of {name}",
+    )
+    line = say(f"captions by {name}: " + ", ".join(lines))
+    if asked.unusable:
+        warn(f"captioner {name} has no endpoint that can be used: {asked.unusable}")
+    return Outcome(
+        (line,),
+        failed={f"{name} {code}": f"{count} tiles" for code, count in failed.items()} | dict(asked.unreadable),
+        unusable={name: asked.unusable} if asked.unusable else {},
+        next_slots={name: asked.next_slot} if asked.next_slot is not None else {},
+    )
+
+
+def _wanted(config: Campaign, captioner: Captioner, tile_ids: list[str], wishes: Wishes, state: State) -> Versions:
+    """The tiles to be asked about; those whose claims are another's are found out when they are claimed."""
+    wanted = missing(state, captioner.name, tile_ids)
+    if wishes.retry_failed:
+        wanted |= failed_ones(state, captioner.name, tile_ids, wishes.retry_failed)
+    if wishes.renew:
+        models = {endpoint.model for endpoint in captioner.pool}
+        keys = partial(present_keys, config, captioner)
+        wanted |= outdated(state, captioner.name, tile_ids, models, keys)
+    return wanted
+
+
+def _caption_by_rules(captioner: Captioner, tile_ids: list[str], state: State, dataset: Place) -> Outcome:
+    to_do = state.missing(captioner.name, tile_ids)
+    if not to_do:
         return Outcome((say(f"captions by {captioner.name}: {len(tile_ids)} there, none to do"),))
-    if captioner.recipe != "rules":
-        reason = f"{len(missing)} tiles wait: asking endpoints comes with a later release"
-        warn(f"captioner {captioner.name}: {reason}")
-        return Outcome((f"captions by {captioner.name}: {reason}",), waiting={captioner.name: reason})
-    with progress(f"captions by {captioner.name}", len(missing), "captions") as bar:
-        wanted = pa.array(missing, pa.string())
+    with progress(f"captions by {captioner.name}", len(to_do), "captions") as bar:
+        wanted = pa.array(to_do, pa.string())
         for label, files in _slices(list_statistics(dataset), wanted):
             step(f"{captioner.name}: {label}", partial(_say, captioner.name, files, wanted, state, bar))
-    return Outcome((say(f"captions by {captioner.name}: {len(missing)} made"),))
+    return Outcome((say(f"captions by {captioner.name}: {len(to_do)} made"),))
 
 
 def _slices(files: Sequence[StatisticsFile], wanted: pa.Array) -> Iterator[tuple[str, Sequence[StatisticsFile]]]:

@@ -1,7 +1,8 @@
 """The command line: ``earthscribe COMMAND CONFIG``.
 
 Standard output carries results, standard error everything else. Exit codes: 0 done, 2 the configuration or input is
-wrong, 4 finished with failures, 1 anything unexpected, 130 after Ctrl-C, 143 after SIGTERM.
+wrong, 3 a captioner has no usable endpoint, 4 finished with failures, 1 anything unexpected, 130 after Ctrl-C, 143
+after SIGTERM.
 """
 
 from __future__ import annotations
@@ -26,12 +27,32 @@ if TYPE_CHECKING:
 # right and the server is on its way.
 # ruff: noqa: PLC0415
 
+_FAKE_LLM = "fake-llm"
+
+_CODES = ("content_filter", "context_length", "cut_off", "refusal", "format", "transport")
+"""Why a tile has no caption; as `tasks.endpoints.answers.Code` has them."""
+
 _CONFIG = click.argument("config", type=click.Path(path_type=Path), metavar="CONFIG")
 _QUIET = click.option("--quiet", is_flag=True, help="Print results, warnings and errors only.")
 _VERBOSE = click.option("--verbose", is_flag=True, help="Print Prefect's log too, and tracebacks of errors.")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """Our commands; `fake-llm` is another program's worth of imports, made when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), _FAKE_LLM])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name == _FAKE_LLM:
+            from tasks.fake_llm.__main__ import fake_llm
+
+            fake_llm.short_help = "Serve a local endpoint for rehearsals."
+            return fake_llm
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="earthscribe")
 def app() -> None:
     """Satellite image-text datasets as a campaign: a land-cover map in, captioned tiles out."""
@@ -118,11 +139,46 @@ def statistics(config: Path, quiet: bool, verbose: bool) -> None:
 @app.command()
 @_CONFIG
 @click.option("--captioner", metavar="NAME", help="The only captioner to work.")
+@click.option("--max-requests", type=click.IntRange(min=1), metavar="N", help="Most attempts at endpoints.")
+@click.option("--wait", is_flag=True, help="Sleep until the quota returns, and go on until nothing is pending.")
+@click.option("--renew", is_flag=True, help="Ask anew where no caption of the present prompt and model exists.")
+@click.option(
+    "--retry-failed",
+    is_flag=False,
+    flag_value="any",
+    type=click.Choice(["any", *_CODES]),
+    help="Ask again about tiles that failed, with any code or with this one.",
+)
+@click.option("--reparse", is_flag=True, help="Read the stored answers again; send nothing.")
 @_QUIET
 @_VERBOSE
-def caption(config: Path, captioner: str | None, quiet: bool, verbose: bool) -> None:
-    """Caption the kept tiles that have no caption yet."""
-    _run_flow("captions", config, quiet, verbose, captioner=captioner)
+def caption(
+    config: Path,
+    captioner: str | None,
+    max_requests: int | None,
+    wait: bool,
+    renew: bool,
+    retry_failed: str | None,
+    reparse: bool,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """Caption the kept tiles that have no caption yet.
+
+    It ends when nothing is pending, or no daily quota is left.
+    """
+    _run_flow(
+        "captions",
+        config,
+        quiet,
+        verbose,
+        wait=wait,
+        captioner=captioner,
+        max_requests=max_requests,
+        renew=renew,
+        retry_failed=retry_failed,
+        reparse=reparse,
+    )
 
 
 @app.command()
@@ -165,6 +221,19 @@ def status(config: Path, as_json: bool) -> None:
     print(json.dumps(found, indent=2, ensure_ascii=False) if as_json else in_words(campaign, found))
 
 
+@app.command()
+@_CONFIG
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def estimate(config: Path, as_json: bool) -> None:
+    """Tell the requests, tokens, days and money to come."""
+    campaign = _load(config)
+    from flows.estimate import estimate as estimate_of
+    from flows.estimate import in_words
+
+    found = estimate_of(campaign)
+    print(json.dumps(found, indent=2, ensure_ascii=False) if as_json else in_words(campaign, found))
+
+
 def _load(config: Path) -> Campaign:
     from tasks.configuration import load
 
@@ -183,18 +252,25 @@ def _prepare(quiet: bool, verbose: bool) -> None:
     console.quiet = quiet
 
 
-def _run_flow(name: str, config: Path, quiet: bool, verbose: bool, **parameters: str | None) -> NoReturn:
-    """Runs one of our flows against Prefect's server, started where none is, and exits with the outcome's code."""
+def _run_flow(
+    name: str, config: Path, quiet: bool, verbose: bool, *, wait: bool = False, **parameters: str | int | None
+) -> NoReturn:
+    """Runs one of our flows against Prefect's server, started where none is, and exits with the outcome's code.
+
+    With `wait` it is run again, as a flow run of its own, whenever a quota that was out returns.
+    """
     campaign = _load(config)
     from flows.server import begin, prefect_api
 
     begun = begin()
     try:
         _prepare(quiet, verbose)
-        from flows.running import run_flow
+        from flows.running import run_flow, run_on
 
         with prefect_api(begun):
             outcome = run_flow(name, campaign, parameters)
+            if wait:
+                outcome = run_on(name, campaign, parameters, outcome)
     finally:
         if begun:
             begun.end()

@@ -30,6 +30,9 @@ _REPORT_SECONDS: Final = 2.0
 _SHOW_CURSOR: Final = "\x1b[?25h"
 """Progress bars hide it."""
 
+_patience: list[float] = []
+"""Time that parts of the command need on top, while they last."""
+
 _reports: list[Callable[[], object]] = []
 _told = threading.Event()
 
@@ -49,6 +52,16 @@ def tell_interrupted() -> None:
     if not _told.is_set():
         _told.set()
         os.write(sys.stderr.fileno(), f"{_SHOW_CURSOR if sys.stderr.isatty() else ''}{INTERRUPTED}\n".encode())
+
+
+@contextlib.contextmanager
+def patience(seconds: float) -> Iterator[None]:
+    """Gives the block so much longer to end in order."""
+    _patience.append(seconds)
+    try:
+        yield
+    finally:
+        _patience.remove(seconds)
 
 
 @contextlib.contextmanager
@@ -74,7 +87,7 @@ def _insist(signals: int) -> None:
     """Ends the process where a signal has not done so in time."""
     while (first := os.read(signals, 1)[0]) not in EXIT_CODES:
         pass
-    select.select([signals], [], [], _GRACE_SECONDS)
+    select.select([signals], [], [], _GRACE_SECONDS + sum(_patience))
     # Reports need a server that may be what hangs.
     reporting = threading.Thread(target=_report, daemon=True)
     reporting.start()

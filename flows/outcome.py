@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from prefect.client.schemas.objects import State
-from prefect.states import Completed
+from prefect.states import Completed, Failed
 
 
 @dataclass(frozen=True)
@@ -16,32 +16,44 @@ class Outcome:
     Attributes:
         summary: one line to be printed for each thing worth knowing.
         failed: what failed for good, with the reason: sources, or tiles.
-        waiting: captioners that could not be asked, with the reason.
+        unusable: captioners without an endpoint that can be used, with the reason.
+        next_slots: captioners whose quota is out, and when it has room again, seconds since the epoch.
+        attempts: requests sent to endpoints, of those that ``--max-requests`` allows.
         results: what a command prints on standard output.
     """
 
     summary: tuple[str, ...] = ()
     failed: Mapping[str, str] = field(default_factory=dict)
-    waiting: Mapping[str, str] = field(default_factory=dict)
+    unusable: Mapping[str, str] = field(default_factory=dict)
+    next_slots: Mapping[str, float] = field(default_factory=dict)
+    attempts: int = 0
     results: tuple[str, ...] = ()
 
     def then(self, later: Outcome) -> Outcome:
         """This stage's outcome and a later one's together."""
         return Outcome(
-            self.summary + later.summary,
-            {**self.failed, **later.failed},
-            {**self.waiting, **later.waiting},
-            self.results + later.results,
+            summary=self.summary + later.summary,
+            failed={**self.failed, **later.failed},
+            unusable={**self.unusable, **later.unusable},
+            next_slots={**self.next_slots, **later.next_slots},
+            attempts=self.attempts + later.attempts,
+            results=self.results + later.results,
         )
 
     def state(self) -> State[Outcome]:
         """The state that a flow ends in."""
         message = "; ".join(self.summary)
+        if self.unusable:
+            return Failed(message=message, data=self)
         if self.failed:
             return Completed(name="CompletedWithFailures", message=message, data=self)
+        if self.next_slots:
+            return Completed(name="QuotaReached", message=message, data=self)
         return Completed(message=message, data=self)
 
     @property
     def exit_code(self) -> int:
-        """4 where something failed for good, else 0."""
+        """3 where a captioner has no endpoint left, 4 where something failed for good, else 0."""
+        if self.unusable:
+            return 3
         return 4 if self.failed else 0

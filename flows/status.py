@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
+from tasks.captions.accounts import campaign_of, endpoint_name, limits_of
+from tasks.captions.claims import claimed
+from tasks.captions.forecast import USUAL_TOKENS, days_to_go
 from tasks.captions.keeping import described, kept_ids, restore
-from tasks.captions.state import open_state
-from tasks.configuration import Campaign, Captioner
+from tasks.captions.state import State, open_state
+from tasks.captions.wanting import failures
+from tasks.configuration import Campaign, Captioner, Endpoint, mask_text
 from tasks.places import dataset_of
 from tasks.planning.table import STATUSES, read_columns, status_counts, tiles_place
+from tasks.quota.ledger import Ledger, open_ledger
+from tasks.quota.sums import Sums
+from tasks.quota.terms import Standing
 from tasks.statistics.sources import read_sources
 from tasks.storage import exists
 
@@ -24,17 +34,74 @@ def status(config: Campaign) -> dict[str, Any]:
         return {"tiles": tiles, "statistics": read_sources(dataset), "captioners": captioners}
     tiles = status_counts(read_columns(dataset, "status"))
     kept = kept_ids(dataset)
-    with open_state(config.state, config.dataset) as state:
+    with open_state(config.state, config.dataset) as state, _ledger(config) as ledger:
         restore(state, dataset)
         for captioner in config.captioners:
-            mine = described(captioner, kept)
-            counts = state.counts(captioner.name, mine)
-            captioners[captioner.name] = _standing(captioner, len(mine), counts["pending"], counts["failed"])
+            captioners[captioner.name] = _of(config, captioner, described(captioner, kept), state, ledger)
     return {"tiles": tiles, "statistics": read_sources(dataset), "captioners": captioners}
 
 
-def _standing(captioner: Captioner, tiles: int, pending: int, failed: int) -> dict[str, Any]:
+@contextmanager
+def _ledger(config: Campaign) -> Iterator[Ledger | None]:
+    """The ledger; none where nobody asks endpoints."""
+    if not any(captioner.pool for captioner in config.captioners):
+        yield None
+        return
+    with open_ledger(config.ledger) as ledger:
+        yield ledger
+
+
+def _of(
+    config: Campaign, captioner: Captioner, tile_ids: list[str], state: State, ledger: Ledger | None
+) -> dict[str, Any]:
     """A captioner's part of the status."""
+    counts = state.counts(captioner.name, tile_ids)
+    failed = failures(state, captioner.name, tile_ids) if counts["failed"] else {}
+    found = _standing(captioner, len(tile_ids), counts["pending"], counts["failed"])
+    found["failed"] = dict(failed)
+    if ledger is None or not captioner.pool:
+        return found
+    found["in_flight"] = len(claimed(state, captioner.name) & set(state.missing(captioner.name, tile_ids)))
+    names = {endpoint_name(endpoint): endpoint for endpoint in captioner.pool}
+    sums = {place[1]: one for place, one in ledger.sums(campaign_of(config)).items() if place[0] == captioner.name}
+    total = sum(sums.values(), Sums())
+    found["requests"] = {name: getattr(total, name) for name in found["requests"]}
+    found["tokens"] = {"prompt": total.prompt_tokens, "completion": total.completion_tokens}
+    found["cost"] = round(sum(_cost(names.get(name), one) for name, one in sums.items()), 6)
+    standings = {
+        endpoint.account: ledger.standing(endpoint.account, limits_of(endpoint)) for endpoint in captioner.pool
+    }
+    found["quota"] = [_quota(endpoint, standings[endpoint.account]) for endpoint in captioner.pool]
+    tokens = (total.prompt_tokens + total.completion_tokens) / total.answered if total.answered else USUAL_TOKENS
+    found["eta_days"] = days_to_go(captioner, counts["pending"], ledger, tokens)
+    return found
+
+
+def _quota(endpoint: Endpoint, standing: Standing) -> dict[str, Any]:
+    """One endpoint's entry: the whole account's."""
+    quota = endpoint.quota
+    limit = quota.requests_per_day if quota else None
+    slot = standing.next_slot
+    return {
+        "account": endpoint.account,
+        "endpoint": mask_text(endpoint.endpoint),
+        "model": endpoint.model,
+        "window": quota.window if quota else None,
+        "limit": limit,
+        "left": standing.left if limit is not None else None,
+        "next_slot": None if slot is None else datetime.fromtimestamp(slot, UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _cost(endpoint: Endpoint | None, sums: Sums) -> float:
+    """What an endpoint's tokens have cost; nothing where it has no price, or is no longer configured."""
+    if endpoint is None or endpoint.price is None:
+        return 0.0
+    return (sums.prompt_tokens * endpoint.price.prompt + sums.completion_tokens * endpoint.price.completion) / 1e6
+
+
+def _standing(captioner: Captioner, tiles: int, pending: int, failed: int) -> dict[str, Any]:
+    """A captioner's part of the status before anything was asked."""
     requests = dict.fromkeys(("sent", "answered", "refused", "failed", "in_flight", "unknown"), 0)
     return {
         "tiles": tiles,
@@ -61,7 +128,26 @@ def in_words(config: Campaign, found: dict[str, Any]) -> str:
     lines += [f"  missing   {source} (taken as no data)" for source in sources["missing"]]
     lines += [f"  failed    {source}: {reason}" for source, reason in sources["failed"].items()]
     for name, standing in found["captioners"].items():
-        lines.append(
-            f"{name:<11} {standing['done']} of {standing['tiles']} tiles captioned, {standing['pending']} pending"
-        )
+        lines += _captioner_in_words(name, standing)
     return "\n".join(lines)
+
+
+def _captioner_in_words(name: str, standing: dict[str, Any]) -> list[str]:
+    line = f"{name:<11} {standing['done']} of {standing['tiles']} tiles captioned, {standing['pending']} pending"
+    if standing["failed"]:
+        line += ", failed: " + ", ".join(f"{count} {code}" for code, count in standing["failed"].items())
+    lines = [line]
+    if standing["quota"]:
+        requests, tokens = standing["requests"], standing["tokens"]
+        told = ", ".join(f"{count} {what}" for what, count in requests.items() if count)
+        lines.append(f"  requests  {told or 'none sent'}")
+        lines.append(
+            f"  tokens    {tokens['prompt']} asked, {tokens['completion']} answered; cost {standing['cost']:.2f}"
+        )
+    for quota in standing["quota"]:
+        if quota["limit"] is not None:
+            slot = f", next slot {quota['next_slot']}" if quota["next_slot"] else ""
+            lines.append(f"  quota     {quota['account']}: {quota['left']} of {quota['limit']} left{slot}")
+    if standing["quota"] and standing["pending"]:
+        lines.append(f"  to go     {standing['eta_days']:g} days")
+    return lines

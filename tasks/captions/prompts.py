@@ -196,6 +196,7 @@ def _answer_room(max_tokens: int, tiles: int, parameters: Mapping[str, Any]) -> 
     return {} if own else {"max_tokens": max_tokens * tiles}
 
 
+@lru_cache(maxsize=16)  # what is asked of a tile and the key of it are made out one after the other
 def _context(kind: RecipeKind, tile: TileView) -> TextContext | VisionContext:
     algorithm = text_context if kind == "text" else vision_context
     return algorithm(tile.tile_id, tile.counts)

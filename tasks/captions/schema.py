@@ -15,6 +15,7 @@ from sqlite3 import Error as SQLiteError
 from sqlalchemy import (
     JSON,
     URL,
+    BigInteger,
     Column,
     Connection,
     Engine,
@@ -99,6 +100,20 @@ Index(
     postgresql_where=_is_answer,
 )
 
+claims = Table(
+    "claims",
+    _metadata,
+    Column("dataset", Text, nullable=False),
+    Column("captioner", Text, nullable=False),
+    Column("kind", _ORDERED_TEXT, nullable=False),
+    Column("variant", Integer, nullable=False),
+    Column("tile_id", _ORDERED_TEXT, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    PrimaryKeyConstraint("dataset", "captioner", "kind", "variant", "tile_id"),
+)
+"""One row per tile that is being asked about: who does so, and until when that is believed, in microseconds."""
+
 _versions = Table(
     "schema_versions",
     _metadata,
@@ -111,7 +126,11 @@ def _create_captions(connection: Connection) -> None:
     captions.create(connection)
 
 
-UPGRADES: Sequence[Upgrade] = (_create_captions,)
+def _create_claims(connection: Connection) -> None:
+    claims.create(connection)
+
+
+UPGRADES: Sequence[Upgrade] = (_create_captions, _create_claims)
 """The steps to the present schema, oldest first; its version is their number. Steps are only ever added: a step that
 databases have taken stays as it was, a new column is a new step."""
 

@@ -8,7 +8,7 @@ whoever kept it first: work can be repeated, or done by two at once, without har
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from itertools import groupby, islice
@@ -120,7 +120,7 @@ class State:
         added = 0
         while batch := list(islice(remaining, _BATCH)):
             with clear_errors(self.engine), writing(self.engine).begin() as connection:
-                added += self._insert(connection, batch)
+                added += self.insert(connection, batch)
         return added
 
     def restore(self, captions: Iterable[Caption]) -> int:
@@ -137,7 +137,7 @@ class State:
         with clear_errors(self.engine), writing(self.engine).begin() as connection:
             if not self._holds_any(connection):
                 while batch := list(islice(remaining, _BATCH)):
-                    restored += self._insert(connection, batch)
+                    restored += self.insert(connection, batch)
         return restored
 
     def is_empty(self) -> bool:
@@ -192,7 +192,8 @@ class State:
         with clear_errors(self.engine), self.engine.connect() as connection:
             yield from connection.execution_options(yield_per=_BATCH).execute(query)
 
-    def _insert(self, connection: Connection, batch: list[Caption]) -> int:
+    def insert(self, connection: Connection, batch: Sequence[Caption]) -> int:
+        """Keeps captions as `add` does, as a part of a transaction."""
         # In one order everywhere: two who insert the same rows in PostgreSQL then wait for each other one way only.
         rows = [self._row(caption) for caption in sorted(batch, key=_place)]
         statement = insert_new(self.engine, _captions).returning(_captions.c.version)

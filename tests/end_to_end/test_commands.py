@@ -7,7 +7,19 @@ from pathlib import Path
 import pytest
 from commands import ENDPOINT, Commands, Demo, write_config
 
-COMMANDS = ["init", "demo", "run", "plan", "statistics", "caption", "captions", "prompt", "status"]
+COMMANDS = [
+    "init",
+    "demo",
+    "run",
+    "plan",
+    "statistics",
+    "caption",
+    "captions",
+    "prompt",
+    "status",
+    "estimate",
+    "fake-llm",
+]
 
 
 def test_the_demo_tells_where_its_dataset_and_its_page_are(demo: Demo) -> None:

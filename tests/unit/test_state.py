@@ -331,8 +331,8 @@ def test_a_large_campaign_is_streamed(url: str) -> None:
 # --- The schema -----------------------------------------------------------------------------------
 
 
-def add_claims(connection: Connection) -> None:
-    connection.execute(text("CREATE TABLE claims (tile_id TEXT PRIMARY KEY)"))
+def add_more(connection: Connection) -> None:
+    connection.execute(text("CREATE TABLE more (tile_id TEXT PRIMARY KEY)"))
 
 
 def fail(connection: Connection) -> None:
@@ -352,8 +352,8 @@ def test_a_database_of_an_older_version_is_upgraded_and_keeps_its_captions(url: 
     with open_state(url, str(tmp_path)) as state:
         state.add([caption()])
     for _ in range(2):  # the second time there is nothing to do
-        open_database(url, upgrades=(*UPGRADES, add_claims)).dispose()
-    assert tables(url) == {"captions", "schema_versions", "claims"}
+        open_database(url, upgrades=(*UPGRADES, add_more)).dispose()
+    assert tables(url) == {"captions", "claims", "schema_versions", "more"}
     with pytest.raises(InputError, match=r"campaign\.db: written by a newer earthscribe"), open_state(url, "any"):
         pass
 
@@ -362,14 +362,14 @@ def test_an_upgrade_that_fails_leaves_the_database_as_it_was(url: str, tmp_path:
     with open_state(url, str(tmp_path)) as state:
         state.add([caption()])
     with pytest.raises(InputError, match="no such table: nowhere"):
-        open_database(url, upgrades=(*UPGRADES, add_claims, fail))
-    assert tables(url) == {"captions", "schema_versions"}
+        open_database(url, upgrades=(*UPGRADES, add_more, fail))
+    assert tables(url) == {"captions", "claims", "schema_versions"}
     with open_state(url, str(tmp_path)) as state:
         assert list(state.current("rules")) == [caption()]
 
 
 def test_parts_that_share_a_database_have_their_versions_apart(url: str, tmp_path: Path) -> None:
-    open_database(url, "ledger", (add_claims, lambda _: None, lambda _: None)).dispose()
+    open_database(url, "ledger", (add_more, lambda _: None, lambda _: None)).dispose()
     with open_state(url, str(tmp_path)) as state:
         assert state.add([caption()]) == 1
 

@@ -1,0 +1,30 @@
+"""A configuration's captioners and endpoints as a ledger knows them."""
+
+from __future__ import annotations
+
+from tasks.configuration import Campaign, Endpoint, mask_text
+from tasks.quota.windows import Limits
+
+
+def limits_of(endpoint: Endpoint) -> Limits:
+    """What an endpoint's configuration allows its account."""
+    quota = endpoint.quota
+    if quota is None:
+        return Limits()
+    return Limits(
+        quota.requests_per_day,
+        quota.window,
+        quota.requests_per_minute,
+        quota.tokens_per_minute,
+        quota.tokens_per_day,
+    )
+
+
+def campaign_of(config: Campaign) -> str:
+    """What a ledger, which may be of many campaigns, calls this one: its dataset."""
+    return config.dataset.rstrip("/")
+
+
+def endpoint_name(endpoint: Endpoint) -> str:
+    """What a ledger calls an endpoint: by this its requests are priced. Holds no secret."""
+    return f"{mask_text(endpoint.endpoint)} ({endpoint.model})"

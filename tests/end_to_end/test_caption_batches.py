@@ -1,0 +1,274 @@
+"""Batches of captions against an endpoint that enforces quotas, fails, and counts for itself."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pyarrow.parquet as pq
+import pytest
+from commands import Commands, Ended, write_config
+
+from tasks.scene import write_scene
+
+TILES = 65
+"""Kept tiles of the made scene."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A running `earthscribe fake-llm`."""
+
+    url: str
+
+    def audit(self) -> dict[str, Any]:
+        return dict(httpx.get(f"{self.url.removesuffix('/v1')}/audit").json())
+
+
+@contextlib.contextmanager
+def fake_llm(*options: object, day: float | None = None) -> Iterator[Endpoint]:
+    environment = os.environ | ({} if day is None else {"EARTHSCRIBE_DAY_SECONDS": str(day)})
+    command = [sys.executable, "-m", "flows", "fake-llm", *map(str, options)]
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            yield Endpoint(process.stdout.readline().strip())
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(10)
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """A campaign whose tiles are counted."""
+
+    earthscribe: Commands
+    folder: Path
+    landcover: Path
+
+    def configure(self, *captioners: dict[str, Any]) -> Path:
+        landcover = {"product": "worldcover-2020", "source": str(self.landcover)}
+        return write_config(
+            self.folder,
+            landcover=landcover,
+            ledger=f"sqlite:///{self.folder}/ledger.db",
+            tiles={"area": [6.40, 0.00, 6.62, 0.18]},
+            cluster={"threads": 1},
+            captioners=list(captioners),
+        )
+
+    def __call__(self, command: str, *options: object, **environment: str) -> Ended:
+        return self.earthscribe(command, "c.yaml", *options, folder=self.folder, **environment)
+
+    def status(self, **environment: str) -> dict[str, Any]:
+        return dict(json.loads(self("status", "--json", **environment).stdout)["captioners"])
+
+    def rows(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self("captions").stdout.splitlines()]
+
+    def versions(self, captioner: str) -> Counter[str]:
+        """How many versions of each tile there are."""
+        table = pq.read_table(self.folder / "c" / "captions" / f"{captioner}.parquet")
+        return Counter(table.column("tile_id").to_pylist())
+
+
+@pytest.fixture(scope="module")
+def counted(earthscribe: Commands, tmp_path_factory: pytest.TempPathFactory) -> Campaign:
+    """A campaign that has been planned and counted."""
+    folder = tmp_path_factory.mktemp("counted")
+    write_scene(folder / "landcover")
+    campaign = Campaign(earthscribe, folder, folder / "landcover")
+    campaign.configure()
+    assert campaign("statistics").code == 0
+    return campaign
+
+
+@pytest.fixture
+def campaign(counted: Campaign, tmp_path: Path) -> Campaign:
+    """A fresh copy of it."""
+    shutil.copytree(counted.folder / "c", tmp_path / "c")
+    return Campaign(counted.earthscribe, tmp_path, counted.landcover)
+
+
+def text(endpoint: Endpoint, **keys: Any) -> dict[str, Any]:
+    return {"name": "text", "prompt": "text", "endpoint": endpoint.url, "model": "m", **keys}
+
+
+def sent_agrees(status: dict[str, Any], audit: dict[str, Any]) -> bool:
+    requests = status["requests"]
+    parts = sum(requests[name] for name in ("answered", "refused", "failed", "in_flight", "unknown"))
+    return bool(requests["sent"] == parts == audit["requests"])
+
+
+def test_a_batch_ends_at_the_quota_and_the_next_goes_on(campaign: Campaign) -> None:
+    day = {"EARTHSCRIBE_DAY_SECONDS": "25"}
+    with fake_llm("--requests-per-day", 40, "--seed", 1, day=25) as endpoint:
+        campaign.configure(text(endpoint, quota={"requests_per_day": 40}))
+        first = campaign("caption", **day)
+        assert first.code == 0, first.stderr
+        status = campaign.status(**day)["text"]
+        assert (status["done"], status["pending"]) == (40, 25)
+        assert (status["quota"][0]["limit"], status["quota"][0]["left"]) == (40, 0)
+        assert status["quota"][0]["next_slot"]
+        assert status["eta_days"] == 1
+        assert sent_agrees(status, endpoint.audit())
+        rest = campaign("caption", "--wait", **day)
+        assert rest.code == 0, rest.stderr
+        audit = endpoint.audit()
+        status = campaign.status(**day)["text"]
+    assert (status["done"], status["pending"]) == (TILES, 0)
+    assert (audit["requests"], audit["refused"], audit["tiles"]["answered_again"]) == (TILES, 0, 0)
+    assert audit["most_in_a_day"] <= 40
+    assert set(campaign.versions("text").values()) == {1}
+
+
+def test_killed_at_any_instant_it_is_taken_up(campaign: Campaign) -> None:
+    draws = random.Random(4)
+    with fake_llm("--latency", 150) as endpoint:
+        campaign.configure(text(endpoint, concurrency=4))
+        for _ in range(2):
+            command = campaign.earthscribe.start("caption", "c.yaml", folder=campaign.folder)
+            before = endpoint.audit()["requests"]
+            deadline = time.monotonic() + 20
+            while endpoint.audit()["requests"] == before and time.monotonic() < deadline:
+                time.sleep(0.02)
+            time.sleep(draws.uniform(0.0, 0.5))
+            command.signal(signal.SIGKILL)
+            assert command.wait().code == -signal.SIGKILL
+        ended = campaign("caption")
+        audit = endpoint.audit()
+        status = campaign.status()["text"]
+    assert ended.code == 0, ended.stderr
+    assert (status["done"], status["pending"], status["in_flight"]) == (TILES, 0, 0)
+    assert audit["requests"] <= status["requests"]["sent"] <= TILES + 2 * 4
+    assert status["requests"]["unknown"] <= 2 * 4
+    assert set(campaign.versions("text").values()) == {1}
+
+
+def test_two_runs_share_the_work(campaign: Campaign) -> None:
+    with fake_llm("--latency", 100) as endpoint:
+        campaign.configure(text(endpoint, concurrency=2))
+        runs = [campaign.earthscribe.start("caption", "c.yaml", folder=campaign.folder) for _ in range(2)]
+        ended = [run.wait() for run in runs]
+        audit = endpoint.audit()
+    assert [one.code for one in ended] == [0, 0], [one.stderr for one in ended]
+    assert audit["requests"] == TILES
+    assert campaign.status()["text"]["done"] == TILES
+    assert set(campaign.versions("text").values()) == {1}
+
+
+def test_a_bad_key_stops_one_captioner_and_no_other(campaign: Campaign) -> None:
+    secret = "sk-planted-wrong-4711"
+    with fake_llm("--key", "sk-right-key-0815") as endpoint:
+        campaign.configure(
+            text(endpoint, api_key="${KEY}"),
+            text(endpoint, name="good", api_key="${GOOD}", tiles={"count": 5}),
+        )
+        ended = campaign("caption", KEY=secret, GOOD="sk-right-key-0815")
+        audit = endpoint.audit()
+    assert ended.code == 3, ended.stderr
+    assert audit["requests"] == 1 + 5
+    assert ended.stderr.count("no longer asked") == 1
+    assert "invalid_api_key" in ended.stderr
+    assert secret not in ended.stderr + ended.stdout
+    rows = Counter((row["captioner"], row["status"]) for row in campaign_rows(campaign, secret))
+    assert rows == {("text", "pending"): TILES, ("good", "unchecked"): 5}
+
+
+def campaign_rows(campaign: Campaign, secret: str) -> list[dict[str, Any]]:
+    ended = campaign("captions", KEY=secret, GOOD="x" * 8)
+    return [json.loads(line) for line in ended.stdout.splitlines()]
+
+
+FAULTS = (
+    "500=0.05,502=0.03,503=0.03,504=0.02,408=0.02,409=0.02,reset=0.04,close=0.03,stall=0.02,truncated=0.03,"
+    "malformed=0.03,error_body=0.03,length=0.1,filtered=0.05,refusal=0.05,empty=0.05,"
+    "content_filter=0.05,context_length_exceeded=0.03,rate_limit_minute=0.03,slow_down*1@30-,preamble=0.1"
+)
+
+
+def test_every_tile_ends_whatever_goes_wrong(campaign: Campaign) -> None:
+    with fake_llm("--faults", FAULTS, "--wait", 0.2, "--seed", 3) as endpoint:
+        campaign.configure(text(endpoint, timeout=1.5))
+        ended = campaign("caption")
+        status = campaign.status()["text"]
+        audit = endpoint.audit()
+        assert ended.code == 4, ended.stderr
+        assert status["done"] + sum(status["failed"].values()) == TILES
+        assert status["done"] > 50
+        assert {"content_filter"} <= set(status["failed"]) <= {
+            "content_filter", "context_length", "cut_off", "refusal", "format", "transport",
+        }  # fmt: skip
+        assert sent_agrees(status, audit)
+        again = campaign("caption", "--retry-failed", "transport")
+        assert again.code == 4
+        assert endpoint.audit()["requests"] - audit["requests"] <= 10 * status["failed"].get("transport", 0)
+
+
+def test_vision_in_fours_loses_no_companion(campaign: Campaign) -> None:
+    with fake_llm("--faults", "image_refused=0.05,merged=0.1,missing=0.1,length=0.05", "--seed", 6) as endpoint:
+        campaign.configure(
+            {
+                "name": "maps",
+                "prompt": "vision",
+                "endpoint": endpoint.url,
+                "model": "v",
+                "images_per_request": 4,
+            }
+        )
+        ended = campaign("caption")
+        status = campaign.status()["maps"]
+        audit = endpoint.audit()
+    assert ended.code == 4, ended.stderr
+    assert set(status["failed"]) == {"content_filter"}
+    assert status["done"] == TILES - status["failed"]["content_filter"]
+    assert audit["requests"] < TILES
+    assert sent_agrees(status, audit)
+
+
+def test_interrupted_it_keeps_the_answers_under_way(campaign: Campaign) -> None:
+    with fake_llm("--latency", 1500) as endpoint:
+        campaign.configure(text(endpoint, concurrency=8))
+        command = campaign.earthscribe.start("caption", "c.yaml", folder=campaign.folder)
+        while endpoint.audit()["in_flight"] < 8:
+            time.sleep(0.05)
+        command.signal(signal.SIGINT)
+        sent = endpoint.audit()["requests"]
+        ended = command.wait()
+        audit = endpoint.audit()
+        status = campaign.status()["text"]
+    assert ended.code == 130, ended.stderr
+    assert audit["requests"] <= sent + 8
+    assert status["done"] == audit["answered"] == status["requests"]["answered"] > 8
+    assert status["requests"]["unknown"] == 0
+
+
+def test_what_is_asked_again_and_what_is_not(campaign: Campaign) -> None:
+    with fake_llm() as endpoint:
+        campaign.configure(text(endpoint, tiles={"count": 10}))
+        assert campaign("caption", "--max-requests", 6).code == 0
+        assert campaign.status()["text"]["done"] == 6
+        assert endpoint.audit()["requests"] == 6
+        campaign.configure(text(endpoint, tiles={"count": 10}, parameters={"temperature": 0.5}))
+        assert campaign("caption").code == 0
+        assert endpoint.audit()["requests"] == 10, "another prompt asks nothing again by itself"
+        assert campaign("caption", "--renew").code == 0
+        assert endpoint.audit()["requests"] == 16, "but for what the old one had"
+        assert campaign("caption", "--renew", "--reparse").code == 0
+        assert endpoint.audit()["requests"] == 16
+    assert Counter(campaign.versions("text").values()) == {1: 4, 2: 6}
