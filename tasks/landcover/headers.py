@@ -23,6 +23,10 @@ _ROOM = 0.05
 """Degrees added around a raster: its curved edges are followed at some points only. Pixels decide in the end."""
 
 
+_MOST_LONGITUDE = 180 + 1e-6
+"""Degrees, with room for a rounded corner."""
+
+
 @dataclass(frozen=True)
 class Header:
     """Where a raster lies.
@@ -96,7 +100,11 @@ def read_header(where: Place) -> Header | str:
         with open_raster(where) as raster:
             if raster.crs is None:
                 return "has no coordinate reference system; expected a georeferenced raster (or `grid: chips`)"
-            degrees = transform_bounds(raster.crs, "EPSG:4326", *_outline(raster))
+            outline = _outline(raster)
+            if raster.crs.is_geographic and max(abs(outline[0]), abs(outline[2])) > _MOST_LONGITUDE:
+                # What lies beyond would silently be no data: GDAL's warp does not look for it on the other side.
+                return f"reaches from {outline[0]:g} to {outline[2]:g} degrees; expected a raster cut at 180 degrees"
+            degrees = transform_bounds(raster.crs, "EPSG:4326", *outline)
             return Header(
                 crs=raster.crs.to_wkt(),
                 transform=raster.transform,

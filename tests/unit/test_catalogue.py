@@ -233,6 +233,14 @@ def test_a_raster_across_the_antimeridian_has_tiles_on_both_sides(tmp_path: Path
     assert len(x) < 25
 
 
+def test_a_raster_in_degrees_that_reaches_past_180_is_named(tmp_path: Path) -> None:
+    write_raster(tmp_path / "past.tif", CODES, "EPSG:4326", Affine(0.01, 0, 179.95, 0, -0.01, 1.0))
+    write_raster(tmp_path / "upto.tif", np.ones((10, 10), np.uint8), "EPSG:4326", Affine(0.01, 0, 179.9, 0, -0.01, 1.0))
+    found = catalogue(Place(str(tmp_path)), SATLAS)
+    assert list(found.rasters) == ["upto.tif"]
+    assert "cut at 180 degrees" in found.unreadable["past.tif"]
+
+
 def test_a_raster_that_cannot_be_opened_is_named_and_the_others_go_on(tmp_path: Path) -> None:
     good = write_raster(tmp_path / "good.tif", CODES, **PLACE)
     (tmp_path / "short.tif").write_bytes(good.read_bytes()[:60])
