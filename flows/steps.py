@@ -17,8 +17,15 @@ def step(name: str, work: Callable[[], _Result]) -> _Result:
     """Does a piece of work as a task run of that name.
 
     The work takes no arguments: Prefect walks and hashes what a task is given, which tables of tiles are too large for.
+    Nor does the task return anything: a flow run keeps its tasks' results in memory until it ends.
     """
-    return task(name=name, task_run_name=name, cache_policy=NO_CACHE, persist_result=False)(work)()
+    made: list[_Result] = []
+
+    def run() -> None:
+        made.append(work())
+
+    task(name=name, task_run_name=name, cache_policy=NO_CACHE, persist_result=False)(run)()
+    return made.pop()
 
 
 def task_threads() -> TaskRunner[PrefectFuture[Any]]:
