@@ -7,6 +7,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
 
 from flows.captions import caption_tiles
+from flows.ending import heed
 from flows.locking import stage
 from flows.outcome import Outcome
 from flows.plan import look, plan_tiles
@@ -36,7 +37,9 @@ def campaign(config: Campaign) -> State[Outcome]:
     with stage(dataset):
         found = look(config)
         outcome = plan_tiles(config, found).then(count_tiles(config, found))
+    heed()
     outcome = outcome.then(caption_tiles(config))
+    heed()
     with stage(dataset):
         preview = step("draw the preview page", lambda: write_preview(config, found))
     lines = [f"# {config.name}", "", *(f"- {line}" for line in outcome.summary)]

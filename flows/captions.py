@@ -16,6 +16,7 @@ from prefect.client.schemas.objects import State as PrefectState
 
 from flows.asking import Asked, ask_endpoints, present_keys
 from flows.batch import summary
+from flows.ending import heed
 from flows.locking import stage
 from flows.outcome import Outcome
 from flows.steps import step
@@ -185,6 +186,7 @@ def _caption_by_rules(captioner: Captioner, tile_ids: list[str], state: State, d
     with progress(f"captions by {captioner.name}", len(to_do), "captions") as bar:
         wanted = pa.array(to_do, pa.string())
         for label, files in _slices(list_statistics(dataset), wanted):
+            heed()
             step(f"{captioner.name}: {label}", partial(_say, captioner.name, files, wanted, state, bar))
     return Outcome((say(f"captions by {captioner.name}: {len(to_do)} made"),))
 

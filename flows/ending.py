@@ -35,11 +35,13 @@ _patience: list[float] = []
 
 _reports: list[Callable[[], object]] = []
 _told = threading.Event()
+_received: list[int] = []
 
 
 def end_on_signals() -> None:
     """Makes this process end on Ctrl-C and SIGTERM, whatever its threads are at; to be called once, by the main one."""
-    signal.signal(signal.SIGTERM, _terminated)
+    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGINT, _end)
     # The kernel's own handler writes here, also while the main thread is in a library and runs no Python.
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
@@ -77,10 +79,24 @@ def reporting_interruption(report: Callable[[], object]) -> Iterator[None]:
         _reports.remove(report)
 
 
-def _terminated(_signal: int, _frame: FrameType | None) -> NoReturn:
-    """Ends the command in order after SIGTERM."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise SystemExit(EXIT_CODES[signal.SIGTERM])
+def heed() -> None:
+    """Ends the command in order, if it was told to and some library has swallowed the word."""
+    if _received:
+        _raise(_received[0])
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    """Ends the command in order."""
+    _received.append(number)
+    if number == signal.SIGTERM:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _raise(number)
+
+
+def _raise(number: int) -> NoReturn:
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    raise SystemExit(EXIT_CODES[signal.Signals(number)])
 
 
 def _insist(signals: int) -> None:

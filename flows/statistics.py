@@ -18,6 +18,7 @@ from prefect.futures import as_completed
 from prefect.settings import get_current_settings
 
 from flows.cluster import dask_client
+from flows.ending import heed
 from flows.locking import stage
 from flows.outcome import Outcome
 from flows.plan import look, plan_tiles, say_splits
@@ -116,6 +117,7 @@ def _run(jobs: Mapping[str, Job], dataset: Place, client: Client, bar: Bar) -> d
     pending = [count.submit(label) for label in jobs]
     labels = dict(zip((future.task_run_id for future in pending), jobs, strict=True))
     for future in as_completed(pending):
+        heed()
         label = labels[future.task_run_id]
         manifest = _manifest(future.result(raise_on_failure=False))
         if manifest.file and not exists(Place(manifest.file, dataset.access)):

@@ -445,7 +445,7 @@ def test_an_upload_that_is_refused_changes_nothing(s3: S3) -> None:
 
 def test_a_bucket_that_refuses_is_not_taken_for_an_empty_one(s3: S3) -> None:
     (s3.root / "closed").mkdir()
-    dataset = place("s3://closed", s3.options | {"secret": "wrong-secret-41aa", "config_kwargs": IMPATIENT})
+    dataset = place("s3://closed", s3.options | {"secret": "wrong-secret-41aa"})
     for ask in (exists, read_bytes, remove):
         with pytest.raises(RefusedError, match=r"s3://closed/tiles.parquet"):
             ask(dataset.join("tiles.parquet"))
