@@ -203,10 +203,10 @@ def test_a_dataset_moved_with_its_state_keeps_its_captions(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("database", "dataset", "key"),
     [
-        ("sqlite:////work/a.db", "/work/sao-tome", "sao-tome"),
-        ("sqlite:////work/sets/campaign.db", "/work/sets/", "."),
-        ("sqlite:////work/a.db", "s3://bucket/prefix/", "s3://bucket/prefix"),
-        ("postgresql+psycopg://host/db", "/work/sao-tome", "/work/sao-tome"),
+        ("sqlite:////data/a.db", "/data/sao-tome", "sao-tome"),
+        ("sqlite:////data/sets/campaign.db", "/data/sets/", "."),
+        ("sqlite:////data/a.db", "s3://bucket/prefix/", "s3://bucket/prefix"),
+        ("postgresql+psycopg://host/db", "/data/sao-tome", "/data/sao-tome"),
         ("postgresql+psycopg://host/db", "s3://bucket/prefix", "s3://bucket/prefix"),
     ],
 )
