@@ -55,11 +55,15 @@ def write_preview(config: Campaign, found: Survey) -> Place:
 def _choose(kept: pa.Table, dataset: Place) -> tuple[pa.Table, dict[str, Counts]]:
     """The tiles of the gallery, and their counts by tile ID."""
     tile_ids = kept.column("tile_id").combine_chunks()
+    largest = [(ids, counts[:, 0, 1:].argmax(axis=1) + 1) for ids, counts in all_counts(dataset)]
+    # Looked up all at once: each look-up makes an index of all kept tiles.
+    counted = pa.chunked_array([ids for ids, _ in largest], pa.string()).combine_chunks()
+    place = pc.index_in(counted, value_set=tile_ids)
+    there = place.is_valid().to_numpy(zero_copy_only=False)
     dominant = np.zeros(len(kept), dtype=np.int64)
-    for ids, counts in all_counts(dataset):
-        place = pc.index_in(ids, value_set=tile_ids)
-        there = place.is_valid().to_numpy(zero_copy_only=False)
-        dominant[place.drop_null().to_numpy()] = counts[there, 0, 1:].argmax(axis=1) + 1
+    dominant[place.drop_null().to_numpy()] = np.concatenate([classes for _, classes in largest] or [dominant[:0]])[
+        there
+    ]
     picked = choose(tile_ids.to_pylist(), kept.column("split").to_pylist(), dominant)
     chosen = kept.take(pa.array(picked, pa.int64()))
     wanted = chosen.column("tile_id").combine_chunks()

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from tasks.captions.claims import RENEWED, Claims, Finish, Take
 from tasks.captions.commits import GroupCommit
 from tasks.captions.granting import Books, Gate, StoppedError
+from tasks.captions.grouping import group_size
 from tasks.captions.prompts import TileView
 from tasks.captions.replies import Asked, Part, match
 from tasks.captions.requests import Questions
@@ -197,7 +198,7 @@ class Asking:
             for trial in group:
                 if trial not in again:
                     del left[trial.tile.tile_id]
-            size = max(1, len(group) // 2)
+            size = group_size(len(group), failures=1)
             queue.extend(again[at : at + size] for at in range(0, len(again), size))
 
     async def _ask_once(self, group: Sequence[_Trial]) -> list[_Trial]:

@@ -28,7 +28,6 @@ from tasks.configuration.base import Part
 from tasks.configuration.captioners import Captioner
 from tasks.configuration.masking import mask, written_secrets
 from tasks.configuration.values import (
-    S3,
     Area,
     Catalogue,
     ClassToken,
@@ -226,8 +225,3 @@ class Campaign(Part):
     def written_secrets(self) -> list[str]:
         """The key paths of the secrets that are written out in the configuration instead of referred to."""
         return [mistakes.path_of(loc) for loc in written_secrets(self._written)]
-
-    @property
-    def on_s3(self) -> bool:
-        """Whether the dataset lies in a bucket."""
-        return self.dataset.startswith(S3)

@@ -12,6 +12,7 @@ counts a request at some instant between its grant and its end, so that this is 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -92,16 +93,16 @@ class Window(Protocol):
         """How much comes back by a later instant."""
 
 
-class _Lapsing:
+class _Lapsing(ABC):
     """Windows in which spending counts whole until it lapses."""
 
+    @abstractmethod
     def start(self, now: int) -> int:
         """What ended at this instant or later counts."""
-        raise NotImplementedError
 
+    @abstractmethod
     def lapse(self, ended: int) -> int:
         """The first instant at which what ended then no longer counts."""
-        raise NotImplementedError
 
     def count(self, history: History, now: int) -> Tally:
         """What the history has since `start`."""
