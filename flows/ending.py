@@ -42,6 +42,7 @@ def end_on_signals() -> None:
     """Makes this process end on Ctrl-C and SIGTERM, whatever its threads are at; to be called once, by the main one."""
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, _end)
+    sys.unraisablehook = _unraisable
     # The kernel's own handler writes here, also while the main thread is in a library and runs no Python.
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
@@ -91,6 +92,12 @@ def _end(number: int, _frame: FrameType | None) -> None:
     if number == signal.SIGTERM:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _raise(number)
+
+
+def _unraisable(swallowed: sys.UnraisableHookArgs) -> None:
+    """Says nothing of a Ctrl-C that came amid a weak reference's callback: `heed` sees to it."""
+    if not (_received and isinstance(swallowed.exc_value, KeyboardInterrupt | SystemExit)):
+        sys.__unraisablehook__(swallowed)
 
 
 def _raise(number: int) -> NoReturn:
