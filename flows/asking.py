@@ -20,13 +20,13 @@ from flows.ending import patience
 from flows.event_loop import EventLoop, event_loop
 from flows.steps import step
 from flows.terminal import Bar, progress, warn
-from tasks.captions.accounts import campaign_of, endpoint_name, limits_of
-from tasks.captions.asking import Asking, Tile
+from tasks.asking.accounts import campaign_of, endpoint_name, limits_of
+from tasks.asking.granting import Books, Gate, LedgerGrants
+from tasks.asking.material import Groups, Material, gather
+from tasks.asking.requests import questions_of
+from tasks.asking.tiles import Asking, Tile
 from tasks.captions.claims import Claims
-from tasks.captions.granting import Books, Gate, LedgerGrants
-from tasks.captions.material import Groups, Material, gather
 from tasks.captions.owners import this_process
-from tasks.captions.requests import questions_of
 from tasks.captions.state import State
 from tasks.captions.wanting import Versions
 from tasks.configuration import Campaign, Captioner

@@ -6,8 +6,8 @@ from collections import Counter
 from datetime import UTC, datetime
 
 from flows.asking import Asked
-from tasks.captions.forecast import USUAL_TOKENS, days_to_go
-from tasks.captions.granting import Gate
+from tasks.asking.forecast import USUAL_TOKENS, days_to_go
+from tasks.asking.granting import Gate
 from tasks.configuration import Captioner
 from tasks.quota.ledger import Ledger
 

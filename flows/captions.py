@@ -21,12 +21,12 @@ from flows.locking import stage
 from flows.outcome import Outcome
 from flows.steps import step
 from flows.terminal import Bar, progress, say, warn
+from tasks.asking.granting import Gate
+from tasks.asking.material import gather
+from tasks.asking.reparsing import reparse
 from tasks.captions.by_rules import rules_captions
-from tasks.captions.granting import Gate
 from tasks.captions.keeping import described, export, kept_ids, restore
-from tasks.captions.material import gather
 from tasks.captions.owners import dead
-from tasks.captions.reparsing import reparse
 from tasks.captions.state import Caption, State, open_state
 from tasks.captions.wanting import Versions, failures, missing, outdated
 from tasks.captions.wanting import failed as failed_ones

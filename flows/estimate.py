@@ -10,16 +10,16 @@ from typing import Any, get_args
 import numpy as np
 import pyarrow.compute as pc
 
-from tasks.captions.forecast import Allowance, WindowKind, allowance, days, pending_requests
+from tasks.asking.forecast import Allowance, WindowKind, allowance, days, pending_requests
+from tasks.asking.material import gather
+from tasks.asking.requests import LETTERS_OF_A_TOKEN, questions_of
 from tasks.captions.keeping import described, kept_ids, restore
-from tasks.captions.material import gather
-from tasks.captions.prompts import TileView
-from tasks.captions.requests import LETTERS_OF_A_TOKEN, questions_of
 from tasks.captions.state import open_state
 from tasks.configuration import Campaign, Captioner
 from tasks.places import dataset_of
 from tasks.planning.table import KEPT, PLANNED, read_columns
 from tasks.storage import Place
+from tasks.wording.prompts import TileView
 
 _SAMPLE = 50
 """Tiles whose prompts are made out to learn their length."""

@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.captions.keeping import described, kept_ids, restore
-from tasks.captions.prompts import TileView, load_recipe, request_body
 from tasks.captions.state import open_state
 from tasks.captions.table import Row, shown_rows, write_jsonl, write_parquet
 from tasks.configuration import Campaign, Captioner
@@ -22,6 +21,7 @@ from tasks.planning.table import read_tiles
 from tasks.statistics.patches import Counts
 from tasks.statistics.table import list_statistics, read_counts
 from tasks.storage import Place, place, write
+from tasks.wording.prompts import TileView, load_recipe, request_body
 
 
 def write_shown(config: Campaign, form: str, output: Path | None) -> None:

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from tasks.captions.accounts import campaign_of, endpoint_name, limits_of
+from tasks.asking.accounts import campaign_of, endpoint_name, limits_of
+from tasks.asking.forecast import USUAL_TOKENS, days_to_go
 from tasks.captions.claims import claimed
-from tasks.captions.forecast import USUAL_TOKENS, days_to_go
 from tasks.captions.keeping import described, kept_ids, restore
 from tasks.captions.state import State, open_state
 from tasks.captions.wanting import failures

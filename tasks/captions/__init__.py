@@ -1,1 +1,1 @@
-"""From counts to text: what a model is told of a tile, what is said of it, and where that is kept."""
+"""The captions of a campaign: every version of each, and which tiles are being asked about."""

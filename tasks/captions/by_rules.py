@@ -6,9 +6,9 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 
-from tasks.captions.rules import RULES_VERSION, describe
 from tasks.captions.state import Caption
 from tasks.statistics.patches import Counts
+from tasks.wording.rules import RULES_VERSION, describe
 
 MODEL = "rules"
 """What stands as the model of a caption that no model wrote."""

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, and_, func, select
 
 from tasks.captions.owners import dead
-from tasks.captions.schema import captions, claims, clear_errors, insert_new, writing
+from tasks.captions.schema import captions, claims
 from tasks.captions.state import KIND, VARIANT, Caption, State
+from tasks.database import clear_errors, insert_new, writing
 from tasks.quota.clock import ServerClock
 
 _LASTS = 120_000_000

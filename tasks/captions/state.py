@@ -19,8 +19,9 @@ from typing import Any, Literal
 
 from sqlalchemy import URL, ColumnElement, Connection, Engine, Row, Select, and_, select
 
+from tasks.captions.schema import UPGRADES
 from tasks.captions.schema import captions as _captions
-from tasks.captions.schema import clear_errors, database_file, insert_new, open_database, writing
+from tasks.database import clear_errors, database_file, insert_new, open_database, writing
 
 Status = Literal["pending", "unchecked", "accepted", "mended", "edited", "flagged", "rejected", "failed"]
 """How a tile's caption stands. A tile is `pending` by having no version; none is kept with that status."""
@@ -226,7 +227,7 @@ def open_state(url: str, dataset: str) -> Iterator[State]:
     Raises:
         InputError: the database cannot be opened or made, or is of a newer version of earthscribe.
     """
-    engine = open_database(url)
+    engine = open_database(url, "captions", UPGRADES)
     try:
         yield State(engine, campaign_key(engine.url, dataset))
     finally:

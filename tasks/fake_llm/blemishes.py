@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from tasks.captions.prose import Draws
 from tasks.fake_llm.questions import Tile
 from tasks.fake_llm.writing import Sentences, closing, describe, listed, name, opening
 from tasks.landcover.classes import TOKENS
+from tasks.wording.prose import Draws
 
 _ORDINALS = ("first", "second", "third", "fourth")
 _CLEARLY_LESS = 20

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
-from tasks.captions.prose import Draws
 from tasks.fake_llm import answers
 from tasks.fake_llm.answers import ERRORS, TELLING_A_WAIT, Delivery, HeaderForm, Reply
 from tasks.fake_llm.blemishes import BLEMISHES, Blemished, Draft
@@ -17,6 +16,7 @@ from tasks.fake_llm.faults import LIMITS, SET_UP, Drawing, Fault
 from tasks.fake_llm.limits import Account, Quota
 from tasks.fake_llm.questions import LETTERS_OF_A_TOKEN, NotAQuestion, Question, read_question, tokens_of
 from tasks.fake_llm.writing import describe
+from tasks.wording.prose import Draws
 
 _BARE = {
     "502": answers.page(502),

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.captions.context import CLASS_NAMES, PATCH_NAMES
-from tasks.captions.lexicon import lexicon
+from tasks.wording.context import CLASS_NAMES, PATCH_NAMES
+from tasks.wording.lexicon import lexicon
 
 _ID_OF_NAME = {name: class_id for class_id, name in enumerate(CLASS_NAMES) if class_id}
 _SIZES = lexicon().sizes

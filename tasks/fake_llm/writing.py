@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from functools import cache
 from itertools import product
 
-from tasks.captions.lexicon import lexicon
-from tasks.captions.prose import Draws
 from tasks.fake_llm.questions import Patch, Tile
+from tasks.wording.lexicon import lexicon
+from tasks.wording.prose import Draws
 
 _MOST_OF_A_PATCH = 3
 

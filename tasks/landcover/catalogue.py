@@ -18,10 +18,7 @@ import shapely
 from numpy.typing import NDArray
 
 from tasks.errors import InputError
-from tasks.landcover.classes import ClassTable, Layout
-from tasks.landcover.headers import Header, read_header, unplaced_allowed
-from tasks.planning.areas import blocks_within, tiles_of_blocks
-from tasks.planning.grid import (
+from tasks.grid import (
     TILE_SIZE,
     Floats,
     Ints,
@@ -30,6 +27,9 @@ from tasks.planning.grid import (
     pixel_latitudes,
     pixel_longitudes,
 )
+from tasks.landcover.classes import ClassTable, Layout
+from tasks.landcover.headers import Header, read_header, unplaced_allowed
+from tasks.planning.areas import blocks_within, tiles_of_blocks
 from tasks.storage import Place, asking, filesystem
 
 _WORLDCOVER = re.compile(

@@ -16,7 +16,7 @@ from pyproj import Transformer
 from pyproj.exceptions import ProjError
 
 from tasks.errors import StoreError
-from tasks.planning.grid import Floats
+from tasks.grid import Floats
 from tasks.storage import Place
 
 _ROOM = 0.05

@@ -19,11 +19,11 @@ from rasterio.enums import MaskFlags
 from rasterio.windows import Window
 
 from tasks.errors import SourceError, StoreError
+from tasks.grid import Floats, pixel_latitudes, pixel_longitudes
 from tasks.landcover.catalogue import Raster
 from tasks.landcover.classes import NO_DATA
 from tasks.landcover.headers import gdal_reason, unplaced_allowed, worldcover_version
 from tasks.landcover.opening import open_raster
-from tasks.planning.grid import Floats, pixel_latitudes, pixel_longitudes
 
 _SAME_PIXEL = 1e-10
 """What GDAL's nearest-neighbour warp adds before it rounds down (alg/gdalwarpkernel.cpp), in pixels."""

@@ -23,10 +23,10 @@ from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
 from tasks.errors import SourceError
+from tasks.grid import EARTH_CIRCUMFERENCE, WORLD_PIXELS
 from tasks.landcover.classes import NO_DATA
 from tasks.landcover.coding import UNKNOWN, UnknownCodeError, mark_unknown
 from tasks.landcover.reading import OpenRaster
-from tasks.planning.grid import EARTH_CIRCUMFERENCE, WORLD_PIXELS
 
 _PIXEL = EARTH_CIRCUMFERENCE / WORLD_PIXELS
 """Metres of EPSG:3857 along one zoom-14 pixel."""

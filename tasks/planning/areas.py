@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from tasks.errors import InputError
-from tasks.planning.grid import (
+from tasks.grid import (
     BLOCK_TILES,
     LATITUDE_LIMIT,
     TILES,

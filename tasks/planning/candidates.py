@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.grid import Ints, tile_numbers
 from tasks.planning.areas import Area, TileList
-from tasks.planning.grid import Ints, tile_numbers
 from tasks.planning.sampling import shuffled
 
 

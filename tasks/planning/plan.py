@@ -11,10 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tasks.landcover.catalogue import Catalogue
-from tasks.landcover.chips import Chip
-from tasks.planning.candidates import Candidates
-from tasks.planning.grid import (
+from tasks.grid import (
     BLOCK_TILES,
     Ints,
     block_numbers,
@@ -25,6 +22,9 @@ from tasks.planning.grid import (
     tile_numbers,
     tile_under,
 )
+from tasks.landcover.catalogue import Catalogue
+from tasks.landcover.chips import Chip
+from tasks.planning.candidates import Candidates
 from tasks.planning.sampling import Keys, assign_splits, text_keys
 from tasks.planning.table import FAILED, PLANNED
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, and_, bindparam, func, select, update
 
-from tasks.captions.schema import clear_errors, database_file, database_name, insert_new, open_database, writing
+from tasks.database import clear_errors, database_file, database_name, insert_new, open_database, writing
 from tasks.quota.accounts import Account
 from tasks.quota.clock import Clock, ServerClock, running_clock
 from tasks.quota.days import CIVIL_DAY, SECOND, day_seconds

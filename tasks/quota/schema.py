@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import JSON, BigInteger, Column, Connection, Index, Integer, MetaData, PrimaryKeyConstraint, Table, Text
 
-from tasks.captions.schema import Upgrade
+from tasks.database import Upgrade
 
 _metadata = MetaData()
 
@@ -100,4 +100,4 @@ def _create(connection: Connection) -> None:
 
 
 UPGRADES: Sequence[Upgrade] = (_create,)
-"""The steps to the present schema, as `tasks.captions.schema.open_database` takes them."""
+"""The steps to the present schema, as `tasks.database.open_database` takes them."""

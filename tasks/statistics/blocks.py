@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from tasks.errors import SourceError
+from tasks.grid import TILE_SIZE, Ints, block_numbers
 from tasks.landcover.catalogue import Raster
 from tasks.landcover.classes import N_IDS, NO_DATA
 from tasks.landcover.coding import UnknownCodeError, to_ids
 from tasks.landcover.reading import OpenRaster, Reach, gather, opened, reach, wanted_windows
 from tasks.landcover.warping import source_window, warp
-from tasks.planning.grid import TILE_SIZE, Ints, block_numbers
 from tasks.statistics.counting import count_cells
 from tasks.statistics.patches import Counts, patch_counts
 

@@ -11,8 +11,8 @@ import pyarrow as pa
 import xarray as xr
 
 from tasks.errors import SourceError
+from tasks.grid import BLOCK_TILES, Ints, block_numbers
 from tasks.landcover.classes import N_IDS, TOKENS
-from tasks.planning.grid import BLOCK_TILES, Ints, block_numbers
 from tasks.statistics.patches import PATCHES, Counts
 
 _MOST_BLOCKS = 16

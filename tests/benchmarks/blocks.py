@@ -14,10 +14,10 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from flows.cluster import dask_client
+from tasks.grid import EARTH_CIRCUMFERENCE, TILE_SIZE, WORLD_PIXELS, Ints, tile_ids
 from tasks.landcover.catalogue import Raster
 from tasks.landcover.classes import N_IDS
 from tasks.landcover.reading import opened
-from tasks.planning.grid import EARTH_CIRCUMFERENCE, TILE_SIZE, WORLD_PIXELS, Ints, tile_ids
 from tasks.statistics.blocks import GridChunk, by_block, source_windows
 from tasks.statistics.counting import count_cells
 from tasks.statistics.dataset import lazy_statistics

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.grid import Ints, morton_order
 from tasks.landcover.catalogue import LaidOut, catalogue
 from tasks.landcover.classes import ClassTable, class_table
-from tasks.planning.grid import Ints, morton_order
 from tasks.scene import write_scene
 from tasks.storage import place
 

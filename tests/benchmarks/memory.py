@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from tasks.planning.grid import BLOCK_TILES, TILES, latitude_of_edge, longitude_of_edge
+from tasks.grid import BLOCK_TILES, TILES, latitude_of_edge, longitude_of_edge
 from tests.benchmarks.commands import campaign, run
 from tests.benchmarks.made import corners, eleven_classes, write_maps
 from tests.benchmarks.measuring import Figure

@@ -9,8 +9,8 @@ from statistics import median
 import numpy as np
 import rasterio
 
+from tasks.grid import morton_order
 from tasks.planning.areas import box
-from tasks.planning.grid import morton_order
 from tasks.statistics.blocks import GridChunk
 from tasks.statistics.dataset import split_into_chunks
 from tests.benchmarks.commands import campaign, run, task_runs

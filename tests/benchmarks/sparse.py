@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from rasterio.windows import Window
 
+from tasks.grid import TILE_SIZE, Ints, pixel_latitudes, pixel_longitudes
 from tasks.landcover.catalogue import LaidOut
 from tasks.landcover.reading import opened
 from tasks.planning.candidates import random_candidates
-from tasks.planning.grid import TILE_SIZE, Ints, pixel_latitudes, pixel_longitudes
 from tasks.planning.plan import Split, grid_rows
 from tasks.statistics.jobs import grid_jobs
 from tests.benchmarks.blocks import read

@@ -16,14 +16,13 @@ import numpy as np
 import pytest
 from fake_llm_server import FakeLlm, serve_fake_llm
 
-from tasks.captions.asking import Asking, Progress, Tile
+from tasks.asking.commits import GroupCommit
+from tasks.asking.forecast import Allowance, days
+from tasks.asking.granting import Books, Gate, LedgerGrants
+from tasks.asking.requests import Questions
+from tasks.asking.tiles import Asking, Progress, Tile
 from tasks.captions.claims import Claims, Finish, Take, claimed
-from tasks.captions.commits import GroupCommit
-from tasks.captions.forecast import Allowance, days
-from tasks.captions.granting import Books, Gate, LedgerGrants
 from tasks.captions.owners import dead, this_process
-from tasks.captions.prompts import TileView, load_recipe
-from tasks.captions.requests import Questions
 from tasks.captions.state import Caption, State, open_state
 from tasks.captions.wanting import failures
 from tasks.endpoints.client import Connection, Target
@@ -31,6 +30,7 @@ from tasks.endpoints.pool import Member, NoEndpointError, NoSlotError, Pool
 from tasks.quota.ledger import open_ledger
 from tasks.quota.terms import Ask, Grant
 from tasks.quota.windows import Limits
+from tasks.wording.prompts import TileView, load_recipe
 
 NOW = "2026-01-01T00:00:00+00:00"
 

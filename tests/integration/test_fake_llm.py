@@ -21,7 +21,6 @@ from fake_llm_server import FakeLlm, serve_fake_llm
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.captions.prompts import TileView, load_recipe, request_body
 from tasks.errors import InputError
 from tasks.fake_llm.answers import HeaderForm, go_duration
 from tasks.fake_llm.blemishes import BLEMISHES
@@ -30,6 +29,7 @@ from tasks.fake_llm.endpoint import Endpoint, Settings
 from tasks.fake_llm.faults import FAULTS, Fault, parse_faults
 from tasks.fake_llm.limits import Account, Quota, calendar_edges
 from tasks.statistics.patches import patch_counts
+from tasks.wording.prompts import TileView, load_recipe, request_body
 
 WATER, DEVELOPED, TREE, GRASS, CROP, BARE = 1, 2, 3, 5, 6, 7
 KEY = "sk-planted-key-4711"

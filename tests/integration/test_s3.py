@@ -19,10 +19,10 @@ from rasterio.windows import Window
 from s3_server import KEY, S3, SECRET, open_s3, s3, silent_server
 
 from tasks.errors import InputError, RefusedError, SourceError, StoreError
+from tasks.grid import Ints, latitude_of_edge, longitude_of_edge, morton_order
 from tasks.landcover.catalogue import Catalogue, Raster, catalogue
 from tasks.landcover.chips import find_chips, read_chip
 from tasks.landcover.classes import class_table
-from tasks.planning.grid import Ints, latitude_of_edge, longitude_of_edge, morton_order
 from tasks.scene import SCENE_AREA
 from tasks.statistics.blocks import GridChunk
 from tasks.statistics.dataset import lazy_statistics

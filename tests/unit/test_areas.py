@@ -20,8 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.errors import InputError
+from tasks.grid import centres
 from tasks.planning.areas import Area, Box, Shape, TileList, area_from_file, box, included_tiles
-from tasks.planning.grid import centres
 
 W = 360 / 16384
 

@@ -23,9 +23,9 @@ from rasters import (
     write_worldcover,
 )
 
+from tasks.grid import block_numbers, morton_order, tile_under
 from tasks.landcover.catalogue import Raster, catalogue
 from tasks.landcover.reading import opened
-from tasks.planning.grid import block_numbers, morton_order, tile_under
 from tasks.statistics.blocks import GridChunk, by_block, source_windows
 from tasks.statistics.dataset import lazy_statistics, split_into_chunks
 from tasks.storage import Place

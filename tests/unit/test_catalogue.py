@@ -14,9 +14,9 @@ from pyproj import Transformer
 from rasters import SATLAS, WORLDCOVER, worldcover_name, write_raster, write_worldcover
 
 from tasks.errors import InputError
+from tasks.grid import pixel_latitudes, pixel_longitudes, tile_under
 from tasks.landcover.catalogue import LaidOut, Raster, Scanned, catalogue
 from tasks.landcover.classes import built_in_products
-from tasks.planning.grid import pixel_latitudes, pixel_longitudes, tile_under
 from tasks.storage import Place
 
 LAYOUT = WORLDCOVER.layout

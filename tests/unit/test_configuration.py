@@ -26,8 +26,8 @@ from tasks.configuration.example import EXAMPLE, write_example
 from tasks.configuration.masking import MASK, is_secret_key
 from tasks.configuration.values import MERCATOR_LATITUDE, ClassToken
 from tasks.errors import ConfigurationError, InputError
+from tasks.grid import LATITUDE_LIMIT
 from tasks.landcover.classes import TOKENS
-from tasks.planning.grid import LATITUDE_LIMIT
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "configuration.md"
 MODEL = {"endpoint": "https://host/v1", "model": "m"}

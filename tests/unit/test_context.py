@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tasks.captions.context import (
+from tasks.statistics.patches import Counts, patch_counts
+from tasks.statistics.shares import whole_percent
+from tasks.wording.context import (
     CLASS_NAMES,
     PATCH_NAMES,
     SIZE_NOUNS,
@@ -18,8 +20,6 @@ from tasks.captions.context import (
     text_context,
     vision_context,
 )
-from tasks.statistics.patches import Counts, patch_counts
-from tasks.statistics.shares import whole_percent
 
 TREE, GRASS, CROP, WATER, MOSS = 3, 5, 6, 1, 11
 

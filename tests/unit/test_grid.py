@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.planning.grid import (
+from tasks.grid import (
     LATITUDE_LIMIT,
     block_numbers,
     centres,

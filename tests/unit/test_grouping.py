@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike
 
-from tasks.captions.grouping import Pending, class_sets, group_size, groups
+from tasks.asking.grouping import Pending, class_sets, group_size, groups
 
 
 def pending(x: ArrayLike, y: ArrayLike, classes: ArrayLike, most: int | ArrayLike = 4) -> Pending:

@@ -12,11 +12,11 @@ import xarray as xr
 from affine import Affine
 from rasters import SATLAS, WORLDCOVER, gdal_tile, noise, sliced_counts, worldcover_name, write_raster, write_worldcover
 
+from tasks.grid import block_numbers, tile_under
 from tasks.landcover.catalogue import LaidOut, Raster, catalogue
 from tasks.landcover.chips import find_chips
 from tasks.planning.areas import TileList, box
 from tasks.planning.candidates import all_candidates
-from tasks.planning.grid import block_numbers, tile_under
 from tasks.planning.plan import Split, chip_rows, grid_rows
 from tasks.statistics.jobs import Manifest, chip_jobs, grid_jobs, run_job
 from tasks.statistics.table import all_counts, list_statistics

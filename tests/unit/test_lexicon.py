@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
-from tasks.captions.frames import CLASS_SLOTS, Slot, frames, parse
-from tasks.captions.lexicon import lexicon
-from tasks.captions.lexicon import parse as parse_lexicon
 from tasks.landcover.classes import TOKENS
 from tasks.statistics.patches import PATCHES
+from tasks.wording.frames import CLASS_SLOTS, Slot, frames, parse
+from tasks.wording.lexicon import lexicon
+from tasks.wording.lexicon import parse as parse_lexicon
 
 CLASS_IDS = range(1, len(TOKENS))
 
@@ -22,7 +22,7 @@ CLASS_IDS = range(1, len(TOKENS))
 @pytest.fixture
 def content() -> dict[str, Any]:
     """The lexicon's file as read, to be spoilt."""
-    text = files("tasks.captions").joinpath("lexicon.yaml").read_text("utf-8")
+    text = files("tasks.wording").joinpath("lexicon.yaml").read_text("utf-8")
     return copy.deepcopy(yaml.safe_load(text))
 
 

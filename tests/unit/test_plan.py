@@ -17,11 +17,11 @@ from rasters import WORLDCOVER, noise, spoil, worldcover_name, write_raster, wri
 
 from tasks.configuration import Campaign
 from tasks.errors import InputError
+from tasks.grid import block_numbers, tile_numbers
 from tasks.landcover.catalogue import LaidOut
 from tasks.planning.areas import TileList, box
 from tasks.planning.candidates import all_candidates
 from tasks.planning.choosing import Planned, choose, first_limit, plan_digest, survey_of
-from tasks.planning.grid import block_numbers, tile_numbers
 from tasks.planning.plan import Split, grid_rings, grid_rows, split_shares
 from tasks.planning.table import write_tiles
 from tasks.storage import Place

@@ -20,7 +20,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from tasks.captions.prompts import (
+from tasks.errors import InputError
+from tasks.landcover.classes import COLOUR_WORDS, COLOURS, TOKENS
+from tasks.statistics.patches import patch_counts
+from tasks.wording.prompts import (
     TEMPLATE_VERSION,
     Recipe,
     TileView,
@@ -29,9 +32,6 @@ from tasks.captions.prompts import (
     prompt_sha256,
     request_body,
 )
-from tasks.errors import InputError
-from tasks.landcover.classes import COLOUR_WORDS, COLOURS, TOKENS
-from tasks.statistics.patches import patch_counts
 
 FROZEN = {
     "text/system.j2": "ee5fddc7408b5e5f829fb4f056fa8aae073bd227b7f91f8590a9cd1a153a05c1",
@@ -105,7 +105,7 @@ def key(recipe: Recipe, tile: TileView, *, max_tokens: int = 300, parameters: Ma
 
 @pytest.mark.parametrize("name", FROZEN)
 def test_the_built_in_templates_are_frozen(name: str) -> None:
-    text = (files("tasks.captions") / "templates" / name).read_text("utf-8")
+    text = (files("tasks.wording") / "templates" / name).read_text("utf-8")
     assert hashlib.sha256(text.encode()).hexdigest() == FROZEN[name], (
         f"templates/{name} is another text: its captions get another key. If that is meant, raise TEMPLATE_VERSION "
         "(and the 1 of the test below), and freeze the new hash here."

@@ -27,9 +27,9 @@ from rasters import (
 )
 
 from tasks.errors import SourceError
+from tasks.grid import tile_under
 from tasks.landcover.catalogue import Raster
 from tasks.landcover.reading import Reach, opened, windows
-from tasks.planning.grid import tile_under
 from tasks.statistics.blocks import GridChunk
 
 CODES = [0, *WORLDCOVER_CODES]

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.captions.passages import named_classes
-from tasks.captions.replies import Asked, Part, match
+from tasks.asking.passages import named_classes
+from tasks.asking.replies import Asked, Part, match
 from tasks.landcover.classes import ID_OF_TOKEN
 
 COAST = "Open water fills the west of the scene, and bare land runs along its shore. The theme is a coast."

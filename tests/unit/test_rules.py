@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.captions.rules import describe
 from tasks.statistics.patches import PATCHES, Counts, patch_counts
+from tasks.wording.rules import describe
 
 CLASSES = {
     1: r"(?:open )?water",
@@ -375,7 +375,7 @@ def test_noise_is_not_worth_a_word() -> None:
 def test_captions_are_the_same_in_every_process(made: dict[str, Counts], captions: dict[str, str]) -> None:
     tile_id, counts = next(iter(made.items()))
     code = (
-        "import numpy, sys; from tasks.captions.rules import describe;"
+        "import numpy, sys; from tasks.wording.rules import describe;"
         f"print(describe({tile_id!r}, numpy.array({counts.tolist()}, dtype='int64')))"
     )
     done = subprocess.run(

@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from sqlalchemy import Connection, create_engine, make_url, text
 
-from tasks.captions.schema import UPGRADES, open_database, writing
+from tasks.captions.schema import UPGRADES
 from tasks.captions.state import RAW_BYTES, Caption, State, campaign_key, open_state
+from tasks.database import open_database, writing
 from tasks.errors import EarthscribeError, InputError
 
 NOON = "2024-05-01T12:00:00+00:00"
@@ -352,7 +353,7 @@ def test_a_database_of_an_older_version_is_upgraded_and_keeps_its_captions(url: 
     with open_state(url, str(tmp_path)) as state:
         state.add([caption()])
     for _ in range(2):  # the second time there is nothing to do
-        open_database(url, upgrades=(*UPGRADES, add_more)).dispose()
+        open_database(url, "captions", (*UPGRADES, add_more)).dispose()
     assert tables(url) == {"captions", "claims", "schema_versions", "more"}
     with pytest.raises(InputError, match=r"campaign\.db: written by a newer earthscribe"), open_state(url, "any"):
         pass
@@ -362,7 +363,7 @@ def test_an_upgrade_that_fails_leaves_the_database_as_it_was(url: str, tmp_path:
     with open_state(url, str(tmp_path)) as state:
         state.add([caption()])
     with pytest.raises(InputError, match="no such table: nowhere"):
-        open_database(url, upgrades=(*UPGRADES, add_more, fail))
+        open_database(url, "captions", (*UPGRADES, add_more, fail))
     assert tables(url) == {"captions", "claims", "schema_versions"}
     with open_state(url, str(tmp_path)) as state:
         assert list(state.current("rules")) == [caption()]

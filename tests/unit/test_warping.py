@@ -14,9 +14,9 @@ from pyproj import Transformer
 from rasters import PER_DEGREE, SATLAS, as_raster, first_of, gdal_tile, noise, sliced_counts, write_raster
 
 from tasks.errors import SourceError
+from tasks.grid import tile_under
 from tasks.landcover.catalogue import Raster
 from tasks.landcover.classes import ClassTable, built_in_products
-from tasks.planning.grid import tile_under
 from tasks.statistics.blocks import GridChunk
 
 DYNAMIC_WORLD = built_in_products()["dynamic-world"]

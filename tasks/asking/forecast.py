@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tasks.captions.accounts import limits_of
+from tasks.asking.accounts import limits_of
 from tasks.configuration import Captioner, Endpoint
 from tasks.quota.ledger import Ledger
 

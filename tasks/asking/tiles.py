@@ -13,17 +13,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from tasks.asking.commits import GroupCommit
+from tasks.asking.granting import Books, Gate, StoppedError
+from tasks.asking.grouping import group_size
+from tasks.asking.replies import Asked, Part, match
+from tasks.asking.requests import Questions
 from tasks.captions.claims import RENEWED, Claims, Finish, Take
-from tasks.captions.commits import GroupCommit
-from tasks.captions.granting import Books, Gate, StoppedError
-from tasks.captions.grouping import group_size
-from tasks.captions.prompts import TileView
-from tasks.captions.replies import Asked, Part, match
-from tasks.captions.requests import Questions
 from tasks.captions.state import Caption
 from tasks.endpoints.answers import Answered, RowFailed
 from tasks.endpoints.pool import Delivery, NoEndpointError, NoSlotError, Pool
 from tasks.quota.terms import Grant
+from tasks.wording.prompts import TileView
 
 _MOST_ROOM = 4
 """How many times its usual room an answer gets at most that was cut off."""

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
-from tasks.captions.lexicon import lexicon
 from tasks.endpoints.answers import Code
 from tasks.landcover.classes import TOKENS
+from tasks.wording.lexicon import lexicon
 
 _REMARK_WORDS = 40
 """A remark around captions is shorter than this, and names no class."""

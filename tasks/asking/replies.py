@@ -28,7 +28,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.captions.passages import Passage, passages, words
+from tasks.asking.passages import Passage, passages, words
 from tasks.endpoints.answers import Code
 
 _WIDESPREAD = 10

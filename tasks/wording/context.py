@@ -1,7 +1,7 @@
 """What a model is told of a tile, as data: the published Algorithms 1, 2 and 3, from the tile's counts alone.
 
 Algorithm 1 (text recipe) says shares in words; Algorithms 2 and 3 (vision recipe) say them with two decimals. Templates
-turn this data into sentences (`tasks.captions.prompts`).
+turn this data into sentences (`tasks.wording.prompts`).
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from tasks.captions.lexicon import lexicon
 from tasks.landcover.classes import NO_DATA, TOKENS
 from tasks.statistics.patches import PATCHES, Counts
 from tasks.statistics.shares import MAP_PIXELS, PATCH_PIXELS, least_pixels, whole_percent
+from tasks.wording.lexicon import lexicon
 
 CLASS_NAMES = tuple(token.replace("_", " ") for token in TOKENS)
 """Class names as prompts write them, by id."""

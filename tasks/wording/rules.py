@@ -1,6 +1,6 @@
 """The rules captioner: a caption from a tile's counts, with no model and no service.
 
-It is the embedded default, the baseline for models, and the fallback. Facts come from `tasks.captions.observations`,
+It is the embedded default, the baseline for models, and the fallback. Facts come from `tasks.wording.observations`,
 sentences from `frames.yaml`; this module decides what is said, and in which order: the leading class, what is not
 mapped, the parts of the tile (by quarters, by halves or by class), the small classes, the main theme.
 """
@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tasks.captions.observations import HALVES, MIDDLE, QUARTERS, WHOLE, Extent, Spread, Tile, View, observe
-from tasks.captions.prose import Draws, Prose, Statement
 from tasks.landcover.classes import NO_DATA
 from tasks.statistics.patches import Counts
+from tasks.wording.observations import HALVES, MIDDLE, QUARTERS, WHOLE, Extent, Spread, Tile, View, observe
+from tasks.wording.prose import Draws, Prose, Statement
 
 RULES_VERSION = 1
 """Rises with every edition of lexicon, frames or rules that makes a caption read differently."""

@@ -102,6 +102,6 @@ def parse(text: str) -> Frame:
 
 def _content() -> dict[str, dict[str, list[str]]]:
     content: dict[str, dict[str, list[str]]] = yaml.safe_load(
-        files("tasks.captions").joinpath("frames.yaml").read_text("utf-8")
+        files("tasks.wording").joinpath("frames.yaml").read_text("utf-8")
     )
     return content

@@ -22,11 +22,11 @@ from jinja2 import DictLoader, StrictUndefined, Template, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from numpy.typing import NDArray
 
-from tasks.captions.context import CLASS_NAMES, TextContext, VisionContext, text_context, vision_context
 from tasks.errors import InputError
 from tasks.landcover.classes import COLOUR_WORDS, N_IDS
 from tasks.landcover.pictures import palette_png
 from tasks.statistics.patches import PATCHES, Counts
+from tasks.wording.context import CLASS_NAMES, TextContext, VisionContext, text_context, vision_context
 
 TEMPLATE_VERSION = 1
 """The version of the built-in templates: raised whenever the text of one of them is."""
@@ -100,7 +100,7 @@ def load_recipe(prompt: str | Path, kind: RecipeKind | None = None, overall: Ove
         InputError: the folder or a file of it is missing, or a template does not render; names file and line.
     """
     if prompt in get_args(RecipeKind):
-        sources = files("tasks.captions") / "templates" / str(prompt)
+        sources = files("tasks.wording") / "templates" / str(prompt)
         system, user = ((sources / name).read_text("utf-8") for name in _FILES)
         built_in: RecipeKind = "text" if prompt == "text" else "vision"
         return Recipe(built_in, system, user, f"built-in {prompt} templates, version {TEMPLATE_VERSION}", overall)

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.captions.prompts import Recipe, TileView, load_recipe, prompt_sha256, request_body
 from tasks.configuration import Captioner
 from tasks.errors import InputError
+from tasks.wording.prompts import Recipe, TileView, load_recipe, prompt_sha256, request_body
 
 LETTERS_OF_A_TOKEN = 4
 """A rule of thumb for English."""

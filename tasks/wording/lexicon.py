@@ -132,7 +132,7 @@ class Lexicon:
 @cache
 def lexicon() -> Lexicon:
     """The lexicon that ships with earthscribe."""
-    return parse(yaml.safe_load(files("tasks.captions").joinpath("lexicon.yaml").read_text("utf-8")))
+    return parse(yaml.safe_load(files("tasks.wording").joinpath("lexicon.yaml").read_text("utf-8")))
 
 
 def parse(content: Mapping[str, Any]) -> Lexicon:

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tasks.captions.lexicon import Size, lexicon
 from tasks.landcover.classes import NO_DATA, TOKENS
 from tasks.statistics.patches import PATCHES, Counts
 from tasks.statistics.shares import MAP_PIXELS, least_pixels, whole_percent
+from tasks.wording.lexicon import Size, lexicon
 
 WHOLE = "overall"
 MIDDLE = "middle"

@@ -12,16 +12,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tasks.captions.grouping import Pending, class_sets, groups
-from tasks.captions.prompts import TileView
+from tasks.asking.grouping import Pending, class_sets, groups
 from tasks.errors import SourceError
+from tasks.grid import tile_under
 from tasks.landcover.classes import N_IDS
-from tasks.planning.grid import tile_under
 from tasks.planning.survey import Survey
 from tasks.planning.table import read_columns
 from tasks.statistics.patches import PATCHES, Counts
 from tasks.statistics.table import list_statistics, read_counts
 from tasks.storage import Place
+from tasks.wording.prompts import TileView
 
 _PLACE = ("tile_id", "x", "y", "lon", "lat", "source")
 

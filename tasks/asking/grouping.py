@@ -15,7 +15,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.planning.grid import BLOCK_TILES, TILES
+from tasks.grid import BLOCK_TILES, TILES
 
 _APART = 2
 """Blocks between two tiles of a request, counted from block to block: one lies between them."""

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TypeVar
 
-from tasks.captions.frames import Frame, Slot, frames, links
-from tasks.captions.lexicon import Noun, Size, lexicon
-from tasks.captions.observations import Extent, View
+from tasks.wording.frames import Frame, Slot, frames, links
+from tasks.wording.lexicon import Noun, Size, lexicon
+from tasks.wording.observations import Extent, View
 
 _T = TypeVar("_T")
 

@@ -8,7 +8,7 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
-from tasks.captions.commits import GroupCommit
+from tasks.asking.commits import GroupCommit
 from tasks.endpoints.answers import Answered, RowFailed
 from tasks.endpoints.client import Exchange
 from tasks.endpoints.headers import Remaining

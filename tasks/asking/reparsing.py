@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from tasks.captions.material import Material
-from tasks.captions.replies import Asked, match
+from tasks.asking.material import Material
+from tasks.asking.replies import Asked, match
 from tasks.captions.state import Caption, State
 
 REPARSED = "reparsed"
