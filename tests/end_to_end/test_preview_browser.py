@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from tasks.preview.cards import Caption, Card
 from tasks.preview.page import Page as Content
@@ -20,32 +18,8 @@ from tasks.statistics.patches import patch_counts
 
 HOSTILE = '<img src=x onerror="document.title=\'owned\'"></p></script><script>document.title="owned"</script>'
 LONG_ID = "region-one__" + "a-folder-with-a-long-name__" * 4 + "chip-0001"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 LAPTOP = (1280, 800)
 PHONE = (390, 844)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    executable = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if executable is None:
-        reason = f"needs a browser: none of {', '.join(BROWSERS)} is on the path"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=QUIET)
-        yield browser
-        browser.close()
 
 
 def card(number: int, ids: NDArray[np.uint8]) -> Card:
