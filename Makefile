@@ -1,13 +1,15 @@
 # Two commands set up everything on a fresh machine with Python 3.11 or newer, git and make:
 #   make demo    runs a whole campaign on a small made scene
 #   make test    lint, types and all tests
+# And `make stack` runs a deployment's parts on this machine: docs/how-to/local-stack.md.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(VENV)/.run-installed
 DEV := $(VENV)/.dev-installed
+STACK := $(VENV)/.stack-installed
 
-.PHONY: demo test bench lint types tests browser clean
+.PHONY: demo test bench stack stack-stop lint types tests browser clean
 
 demo: $(RUN)
 	$(BIN)/earthscribe demo
@@ -16,6 +18,13 @@ test: $(DEV) browser lint types tests
 
 bench: $(DEV)
 	$(BIN)/python -m tests.benchmarks
+
+# Lines of comments and `export` lines: eval "$$(make --silent stack)" sets a shell up.
+stack: $(STACK)
+	@$(BIN)/python -m infra.stack start
+
+stack-stop: $(STACK)
+	@$(BIN)/python -m infra.stack stop
 
 lint: $(DEV)
 	$(BIN)/ruff format --check .
@@ -45,6 +54,10 @@ $(RUN): pyproject.toml constraints.txt | $(BIN)/python
 
 $(DEV): pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,lint]'
+	@touch $@ $(RUN) $(STACK)
+
+$(STACK): pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[stack]'
 	@touch $@ $(RUN)
 
 clean:
