@@ -59,7 +59,7 @@ def test_the_lines_that_it_prints_are_all_that_a_shell_needs(stack: LocalStack) 
 def test_stores_ask_for_their_keys(stack: LocalStack) -> None:
     address = stack.exports()["AWS_ENDPOINT_URL"]
     for access in ({"key": "earthscribe", "secret": "guessed"}, {"anon": True}):
-        with pytest.raises(OSError, match="signature|algorithm"):
+        with pytest.raises(OSError, match=r"signature|algorithm"):
             s3fs.S3FileSystem(endpoint_url=address, **access).ls("earthscribe")
     with pytest.raises(psycopg.OperationalError, match="password"):
         psycopg.connect(stack.layout.database("earthscribe"), password="guessed")
