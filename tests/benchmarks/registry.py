@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.benchmarks import blocks, memory, orchestration, sparse
+from tests.benchmarks import blocks, growth, memory, orchestration, sparse
 from tests.benchmarks.measuring import Figure
 from tests.benchmarks.sizes import Sizes
 
@@ -19,4 +19,5 @@ BENCHMARKS: Mapping[str, Callable[[Sizes, Path], list[Figure]]] = {
     "orchestration": orchestration.orchestration,
     "task-runs-of-chips": orchestration.task_runs_of_chips,
     "task-runs-of-files": orchestration.task_runs_of_files,
+    "growth": growth.growth,
 }

@@ -21,6 +21,8 @@ class Sizes:
         sources: files of the world.
         orchestrated: tiles over which the cost of orchestration is shared out.
         chips: chips of a folder.
+        days: days of captions whose records pile up in the server's database.
+        batch: requests of each.
     """
 
     rounds: int
@@ -34,6 +36,8 @@ class Sizes:
     sources: int
     orchestrated: int
     chips: int
+    days: int
+    batch: int
 
 
 FULL = Sizes(
@@ -48,6 +52,8 @@ FULL = Sizes(
     sources=2_651,
     orchestrated=100_000,
     chips=2_000,
+    days=14,
+    batch=1_667,
 )
 
 QUICK = Sizes(
@@ -62,4 +68,6 @@ QUICK = Sizes(
     sources=20,
     orchestrated=1_000,
     chips=4,
+    days=2,
+    batch=20,
 )
