@@ -68,15 +68,10 @@ def start(stack: Stack, say: Callable[[str], None]) -> int:
         try:
             for part in parts.values():
                 if main_process(stack.folder, part.name) is None:
-                    if not part.is_outlived:
-                        end(stack.folder, part.name)
                     await_health(part.needs)
-                    _refuse_taken_port(stack, part)
                     say(f"starting {part.name}")
                     started.append(part)
-                    part.prepare()
-                    environment = {**common_environment(), **part.environment}
-                    spawn(stack.folder, part.name, part.command, environment, part.user)
+                    _start_part(stack, part)
             await_health(parts)
         except BaseException:
             _end_parts(stack, started)
@@ -107,6 +102,14 @@ def standings(stack: Stack) -> list[Standing]:
         healthy = process is not None and part.is_healthy()
         found.append(Standing(part.name, part.address, process.pid if process else None, healthy))
     return found
+
+
+def _start_part(stack: Stack, part: Part) -> None:
+    if not part.is_outlived:
+        end(stack.folder, part.name)
+    _refuse_taken_port(stack, part)
+    part.prepare()
+    spawn(stack.folder, part.name, part.command, {**common_environment(), **part.environment}, part.user)
 
 
 def _end_parts(stack: Stack, parts: Sequence[Part]) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import psycopg
@@ -21,6 +20,7 @@ from tests.benchmarks.made import corners, eleven_classes, write_maps
 from tests.benchmarks.measuring import Figure
 from tests.benchmarks.memory import area_of_tiles
 from tests.benchmarks.sizes import Sizes
+from tests.fake_llm_server import serve_fake_llm
 
 _KB_A_REQUEST = 2.0
 
@@ -79,8 +79,8 @@ def growth_on(stack: Stack, sizes: Sizes, scratch: Path) -> Figure:
     run("statistics", config)
     _vacuum(stack)
     before = _size(stack)
-    with _fake_llm() as endpoint:
-        _ask(config, endpoint)
+    with serve_fake_llm(scratch) as endpoint:
+        _ask(config, endpoint.url)
         for _ in range(sizes.days):
             command = [sys.executable, "-m", "flows", "caption", str(config), "--quiet"]
             command += ["--max-requests", str(sizes.batch)]
@@ -95,22 +95,6 @@ def growth_on(stack: Stack, sizes: Sizes, scratch: Path) -> Figure:
         "<=",
         _KB_A_REQUEST,
     )
-
-
-@contextmanager
-def _fake_llm() -> Iterator[str]:
-    with subprocess.Popen(
-        [sys.executable, "-m", "flows", "fake-llm"],
-        env=common_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        try:
-            assert process.stdout is not None
-            yield process.stdout.readline().strip()
-        finally:
-            process.terminate()
 
 
 def _ask(config: Path, endpoint: str) -> None:

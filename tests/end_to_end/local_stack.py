@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,10 +26,12 @@ class LocalStack:
     Attributes:
         folder: where it lies.
         said: what `start` printed.
+        environment: what its parts find in their environment.
     """
 
     folder: Path
     said: str
+    environment: Mapping[str, str]
 
     @property
     def layout(self) -> Stack:
@@ -37,7 +39,7 @@ class LocalStack:
 
     def command(self, name: str) -> subprocess.CompletedProcess[str]:
         """Runs `start`, `stop` or `status` for this stack."""
-        return stack_command(name, self.folder)
+        return stack_command(name, self.folder, **self.environment)
 
     def exports(self) -> dict[str, str]:
         """What a shell has in its environment that runs the lines that `start` printed."""
@@ -57,27 +59,28 @@ class LocalStack:
 
     def api(self, path: str, **body: object) -> Any:
         """Asks Prefect's API."""
-        answer = httpx.post(f"{self.layout.ui}/api/{path}", json=body, trust_env=False)
+        answer = httpx.post(f"{self.layout.ui}/api/{path}", json=body, trust_env=False, timeout=60)
         answer.raise_for_status()
         return answer.json()
 
 
 @contextmanager
-def running_stack(folder: Path) -> Iterator[LocalStack]:
-    """Starts a stack and stops it when the block ends."""
-    started = stack_command("start", folder)
+def running_stack(folder: Path, **environment: str) -> Iterator[LocalStack]:
+    """Starts a stack and stops it when the block ends; its parts find the variables in their environment."""
+    started = stack_command("start", folder, **environment)
     try:
         assert started.returncode == 0, started.stderr
-        yield LocalStack(folder, started.stdout)
+        yield LocalStack(folder, started.stdout, environment)
     finally:
         stack_command("stop", folder)
         assert marked(folder) == {}
 
 
-def stack_command(name: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def stack_command(name: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "infra.stack", name, "--folder", str(folder)],
         cwd=Path(__file__).parents[2],
+        env=os.environ | environment,
         capture_output=True,
         text=True,
         check=False,

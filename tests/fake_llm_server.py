@@ -37,7 +37,7 @@ class FakeLlm:
 
     def audit(self) -> dict[str, Any]:
         """Its own counters."""
-        return dict(httpx.get(f"{self.root}/audit").json())
+        return dict(httpx.get(f"{self.root}/audit", timeout=60).json())
 
     def entries(self) -> list[dict[str, Any]]:
         """The lines of its log."""
