@@ -6,13 +6,13 @@ import asyncio
 import math
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from tasks.asking.commits import GroupCommit
 from tasks.endpoints.answers import Answered, RowFailed
 from tasks.endpoints.client import Exchange
 from tasks.endpoints.headers import Remaining
-from tasks.endpoints.pool import NoSlotError
+from tasks.endpoints.pool import NoSlotError, ParkedError
 from tasks.errors import EarthscribeError
 from tasks.quota.ledger import Ledger
 from tasks.quota.terms import Ask, Correction, Grant, Outcome, Settlement, Wait
@@ -68,6 +68,22 @@ class Gate:
             self.budget += 1
 
 
+@dataclass(frozen=True)
+class Rest:
+    """A wait that an endpoint has told an account.
+
+    Attributes:
+        account: whose requests are refused until then.
+        seconds: how long.
+    """
+
+    account: str
+    seconds: float
+
+
+Item: TypeAlias = Ask | Settlement | Correction | Rest
+
+
 class Books:
     """One ledger and its one writer, within one event loop.
 
@@ -77,7 +93,7 @@ class Books:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._write: GroupCommit[Ask | Settlement | Correction, Grant | Wait | None] = GroupCommit(self._written)
+        self._write: GroupCommit[Item, Grant | Wait | None] = GroupCommit(self._written)
         self._pending: set[asyncio.Task[Any]] = set()
 
     async def reserve(self, ask: Ask) -> Grant | Wait:
@@ -98,6 +114,10 @@ class Books:
         """Corrects what is left of an account."""
         await self._write_one(correction)
 
+    async def rest(self, rest: Rest) -> None:
+        """Parks an account, for all that share it."""
+        await self._write_one(rest)
+
     def later(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Does something whether or not somebody waits for it, before `drained` returns."""
         task = asyncio.create_task(work)
@@ -110,7 +130,7 @@ class Books:
         while self._pending:
             await asyncio.gather(*self._pending, return_exceptions=True)
 
-    async def _write_one(self, item: Ask | Settlement | Correction) -> Any:  # noqa: ANN401 - as the item has it
+    async def _write_one(self, item: Item) -> Any:  # noqa: ANN401 - as the item has it
         return await self._write(item)
 
     async def _hand_back(self, asked: asyncio.Task[Any]) -> None:
@@ -118,12 +138,15 @@ class Books:
         if isinstance(granted, Grant):
             await self._write(Settlement(granted, "unsent"))
 
-    def _written(self, items: Sequence[Ask | Settlement | Correction]) -> list[Grant | Wait | None]:
+    def _written(self, items: Sequence[Item]) -> list[Grant | Wait | None]:
         """Writes a group: what has ended first, since that makes room."""
         if settlements := [item for item in items if isinstance(item, Settlement)]:
             self._ledger.settle_many(settlements)
         if corrections := [item for item in items if isinstance(item, Correction)]:
             self._ledger.correct_many(corrections)
+        rests = [item for item in items if isinstance(item, Rest)]
+        for account in {rest.account for rest in rests}:  # those that were sent together are told much the same
+            self._ledger.park(account, max(rest.seconds for rest in rests if rest.account == account))
         asks = [item for item in items if isinstance(item, Ask)]
         decided = iter(self._ledger.reserve_many(asks) if asks else [])
         return [next(decided) if isinstance(item, Ask) else None for item in items]
@@ -160,10 +183,16 @@ class LedgerGrants:
                 self._gate.sending.add(asyncio.current_task())
                 return granted
             self._gate.give_back()
+            if granted.measure is None:
+                raise ParkedError(granted.seconds)
             if granted.is_for_the_day:
                 self.day_wait = granted
                 raise NoSlotError(granted.seconds)
             await asyncio.sleep(min(granted.seconds, _LONGEST_SLEEP))
+
+    async def park(self, seconds: float) -> None:
+        """The endpoint has told the account to wait."""
+        await self._books.rest(Rest(self._ask.account, seconds))
 
     async def correct(self, grant: Grant, known: Sequence[Remaining]) -> None:
         """What the endpoint's headers tell, of the limits that the configuration has too."""

@@ -3,7 +3,8 @@
 A request is sent as often as it needs to be and is worth it. Every attempt has a grant of its own, obtained before it
 is sent. What an endpoint answers changes how it is used:
 
-- a limit, or a wait that was told: parked for exactly so long; nothing is sent meanwhile
+- a limit, or a wait that was told: parked for exactly so long; nothing is sent meanwhile. Whoever else shares the account
+  learns of it through its quota, and need not be refused too
 - too fast: parked, then half of what was in flight, and one more with every round of answers
 - a key, a model, credit: stopped, with one message; the others go on
 - faults and no answer between them: down. It is tried again with single requests, ever more rarely, and then stopped
@@ -59,7 +60,11 @@ class Grants(Protocol[GrantT]):
 
         Raises:
             NoSlotError: waiting is not worth while, since the day's quota is spent.
+            ParkedError: the account is parked, by whomever it was told to.
         """
+
+    async def park(self, seconds: float) -> None:
+        """The endpoint has told its account to wait for so long, whoever asks."""
 
     async def correct(self, grant: GrantT, known: Sequence[Remaining]) -> None:
         """What the endpoint's own headers tell, in the answer to the request of this grant."""
@@ -74,6 +79,14 @@ class NoSlotError(EarthscribeError):
     def __init__(self, wait: float) -> None:
         self.wait = wait
         super().__init__(f"no endpoint takes a request for another {wait:.0f} s")
+
+
+class ParkedError(EarthscribeError):
+    """An account is parked for another `wait` seconds: its endpoint said so to somebody who shares it."""
+
+    def __init__(self, wait: float) -> None:
+        self.wait = wait
+        super().__init__(f"the account is parked for another {wait:.0f} s")
 
 
 class NoEndpointError(EarthscribeError):
@@ -324,6 +337,9 @@ class Pool(Generic[GrantT]):
         except NoSlotError as none:
             member.spent_until = max(member.spent_until, now() + none.wait)
             return None
+        except ParkedError as parked:
+            member.parked_until = max(member.parked_until, now() + parked.wait)
+            return None
         member.note_grant(grant)
         # While the grant was waited for, an answer may have shown that nothing should be sent.
         if member.stopped is not None or now() < member.parked_until:
@@ -340,6 +356,8 @@ class Pool(Generic[GrantT]):
             self._warn(f"{member.name} is no longer asked: {member.stopped}")
         if exchange.remaining:
             await member.grants.correct(grant, exchange.remaining)
+        if isinstance(exchange.outcome, LimitReached | SlowDown) and exchange.outcome.wait is not None:
+            await member.grants.park(exchange.outcome.wait)
         return Delivery(exchange, member, grant)
 
     async def _place(self) -> Member[GrantT]:

@@ -107,10 +107,13 @@ class Ledger:
                     connection.execute(elsewhere.insert().values(values))
 
     def park(self, account: str, seconds: float) -> None:
-        """Grants an account nothing for so long, in no process; of two waits the one that ends later holds."""
+        """Grants an account nothing for so long, in no process; of two waits the one that ends later holds.
+
+        For longer than a day nothing is kept: then it is worth asking again, whatever was told.
+        """
         with self._locked({account}) as (_, locked):
             parked = locked[account]
-            parked.parked_until = max(parked.parked_until, parked.now + round(seconds * SECOND))
+            parked.parked_until = max(parked.parked_until, parked.now + round(min(seconds, self.day) * SECOND))
 
     def owners(self) -> set[str]:
         """Who has requests in flight."""

@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
@@ -69,6 +70,7 @@ def ask(
     gate: Gate | None = None,
     concurrency: int = 8,
     attempts: int = 5,
+    ledger_url: str | None = None,
 ) -> Asking:
     """Asks about some tiles as a command does, and returns what has come of it."""
     questions = Questions(load_recipe("text"), 300, {})
@@ -89,7 +91,7 @@ def ask(
             await books.drained()
             return asking
 
-    with open_ledger(f"sqlite:///{folder}/ledger.db") as ledger:
+    with open_ledger(ledger_url or f"sqlite:///{folder}/ledger.db") as ledger:
         return asyncio.run(work())
 
 
@@ -205,6 +207,28 @@ def test_a_days_quota_ends_it_without_a_refusal(state: State, tmp_path: Path) ->
     assert asking.progress == Progress(done=25)
     assert (audit["requests"], audit["refused"]) == (25, 0)
     assert claimed(state, "c") == set()
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_a_wait_that_one_run_is_told_holds_for_all_that_share_the_account(
+    state: State, tmp_path: Path, request: pytest.FixtureRequest, database: str
+) -> None:
+    ledger = f"sqlite:///{tmp_path}/l.db" if database == "sqlite" else request.getfixturevalue("postgres")
+    first, *others = tiles(9)
+    with (
+        serve_fake_llm(tmp_path, "--faults", "rate_limit_minute*1", "--wait", "1.5") as endpoint,
+        ThreadPoolExecutor(2) as runs,
+    ):
+        told = runs.submit(ask, state, tmp_path, [endpoint], [first], ledger_url=ledger)
+        while endpoint.audit()["refused"] == 0:
+            time.sleep(0.02)
+        time.sleep(0.3)
+        untold = runs.submit(ask, state, tmp_path, [endpoint], others, ledger_url=ledger)
+        assert [told.result().progress.done, untold.result().progress.done] == [1, 8]
+        refused, *answered = endpoint.entries()
+    assert refused["status"] == 429
+    assert [entry["status"] for entry in answered] == [200] * 9
+    assert min(entry["time"] for entry in answered) - refused["time"] >= 1.5
 
 
 def test_a_budget_counts_every_attempt(state: State, tmp_path: Path) -> None:

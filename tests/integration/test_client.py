@@ -198,6 +198,7 @@ class Budget:
     open: set[int] = field(default_factory=set)
     settled: list[Exchange] = field(default_factory=list)
     corrections: list[Remaining] = field(default_factory=list)
+    parked: list[float] = field(default_factory=list)
 
     async def grant(self, tokens: int) -> Slot:
         await asyncio.sleep(0)
@@ -207,6 +208,9 @@ class Budget:
         self.granted += 1
         self.open.add(self.granted)
         return Slot(self.granted, None if left is None else left - 1)
+
+    async def park(self, seconds: float) -> None:
+        self.parked.append(seconds)
 
     async def correct(self, grant: Slot, known: Sequence[Remaining]) -> None:
         self.corrections += known
@@ -375,6 +379,7 @@ def test_a_parked_endpoint_is_passed_over() -> None:
             await made.ask_many(30)
             assert len(one.requests) == 1
             assert len(other.requests) == 30
+            assert [budget.parked for budget in made.budgets] == [[3600.0], []]
 
     run(work())
 

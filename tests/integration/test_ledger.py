@@ -140,6 +140,8 @@ def test_a_parked_account_rests_in_every_process(ledger: Ledger, clock: SetClock
     assert other.standing("a", Limits()).next_slot == told.until
     clock.wait(100)
     assert len(granted(other, Limits())) == 1
+    other.park("a", 1e9)
+    assert wait_for(ledger, Limits()).seconds == DAY, "no endpoint parks an account for years"
 
 
 def test_the_request_of_a_dead_process_counts_as_spent_from_its_time_out(ledger: Ledger, clock: SetClock) -> None:
