@@ -27,6 +27,8 @@ def summary(
         lines.append(f"{asked.busy} asked by another run")
     if asked.left:
         lines.append(f"{asked.left} left")
+    if asked.unusable:
+        lines.append("no endpoint that can be used")
     if asked.left and gate.is_spent:
         lines.append("as many requests sent as --max-requests allows")
     elif asked.next_slot is not None:

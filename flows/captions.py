@@ -157,8 +157,6 @@ def _caption_by_asking(
         description=f"The last batch of {name}",
     )
     line = say(f"captions by {name}: " + ", ".join(lines))
-    if asked.unusable:
-        warn(f"captioner {name} has no endpoint that can be used: {asked.unusable}")
     return Outcome(
         (line,),
         failed={f"{name} {code}": f"{count} tiles" for code, count in failed.items()} | dict(asked.unreadable),

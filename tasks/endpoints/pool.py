@@ -3,7 +3,7 @@
 A request is sent as often as it needs to be and is worth it. Every attempt has a grant of its own, obtained before it
 is sent. What an endpoint answers changes how it is used:
 
-- a limit, or a wait that was told: parked for exactly so long; nothing is sent meanwhile. Whoever else shares the account
+- a limit, or a wait that was told: parked for exactly so long; nothing is sent meanwhile. Whoever shares the account
   learns of it through its quota, and need not be refused too
 - too fast: parked, then half of what was in flight, and one more with every round of answers
 - a key, a model, credit: stopped, with one message; the others go on
