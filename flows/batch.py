@@ -6,16 +6,19 @@ from collections import Counter
 from datetime import UTC, datetime
 
 from flows.asking import Asked
-from tasks.asking.forecast import USUAL_TOKENS, days_to_go
 from tasks.asking.granting import Gate
-from tasks.configuration import Captioner
-from tasks.quota.ledger import Ledger
 
 
-def summary(
-    captioner: Captioner, tiles: int, asked: Asked, failed: Counter[str], gate: Gate, ledger: Ledger
-) -> list[str]:
-    """One line for each thing worth knowing of a captioner's batch."""
+def summary(tiles: int, asked: Asked, failed: Counter[str], gate: Gate, days: float) -> list[str]:
+    """One line for each thing worth knowing of a captioner's batch.
+
+    Args:
+        tiles: how many it is to describe.
+        asked: what came of asking.
+        failed: its tiles without a caption for good, by code.
+        gate: what every attempt has passed.
+        days: until the last of the tiles left is asked about.
+    """
     lines = [f"{asked.done} captioned"]
     if asked.done + asked.left + asked.busy + asked.failed.total() + len(asked.unreadable) == 0:
         lines = [f"{tiles - failed.total()} there, none to do"]
@@ -35,5 +38,5 @@ def summary(
         lines.append(
             f"the quota is out, next slot {datetime.fromtimestamp(asked.next_slot, UTC):%Y-%m-%d %H:%M:%S} UTC"
         )
-        lines.append(f"{days_to_go(captioner, asked.left, ledger, USUAL_TOKENS):g} days to go")
+        lines.append(f"{days:g} days to go")
     return lines

@@ -21,6 +21,8 @@ from flows.locking import stage
 from flows.outcome import Outcome
 from flows.steps import step
 from flows.terminal import Bar, progress, say, warn
+from tasks.asking.accounts import ledger_of
+from tasks.asking.forecast import USUAL_TOKENS, Demand, days_to_go, demand
 from tasks.asking.granting import Gate
 from tasks.asking.material import gather
 from tasks.asking.reparsing import reparse
@@ -33,7 +35,7 @@ from tasks.captions.wanting import failed as failed_ones
 from tasks.configuration import Campaign, Captioner
 from tasks.errors import InputError
 from tasks.places import dataset_of
-from tasks.quota.ledger import Ledger, open_ledger
+from tasks.quota.ledger import Ledger
 from tasks.statistics.table import StatisticsFile, list_statistics, read_counts
 from tasks.storage import Place
 
@@ -104,13 +106,16 @@ def caption_tiles(config: Campaign, wishes: Wishes | None = None) -> Outcome:
         if restored := restore(state, dataset):
             warn(f"the state was empty: took back {restored} captions from {dataset.join('captions')}")
         gate = Gate(wishes.max_requests)
+        ahead: list[Demand] = []
         try:
             for captioner in chosen:
                 mine = described(captioner, kept)
                 if captioner.recipe == "rules":
                     outcome = outcome.then(_caption_by_rules(captioner, mine, state, dataset))
                 elif ledger is not None:
-                    outcome = outcome.then(_caption_by_asking(config, captioner, mine, wishes, state, ledger, gate))
+                    outcome = outcome.then(
+                        _caption_by_asking(config, captioner, mine, wishes, state, ledger, gate, ahead)
+                    )
         finally:
             with stage(dataset):
                 step("write the captions", lambda: export(state, names, dataset))
@@ -122,11 +127,8 @@ def caption_tiles(config: Campaign, wishes: Wishes | None = None) -> Outcome:
 @contextmanager
 def _ledger(config: Campaign, chosen: Sequence[Captioner]) -> Iterator[Ledger | None]:
     """The ledger where it is needed. What dead processes have left in it is given up."""
-    if not any(captioner.pool for captioner in chosen):
-        yield None
-        return
-    with open_ledger(config.ledger) as ledger:
-        if gone := dead(ledger.owners()):
+    with ledger_of(config, chosen) as ledger:
+        if ledger is not None and (gone := dead(ledger.owners())):
             ledger.abandon(gone)
         yield ledger
 
@@ -139,7 +141,9 @@ def _caption_by_asking(
     state: State,
     ledger: Ledger,
     gate: Gate,
+    ahead: list[Demand],
 ) -> Outcome:
+    """One captioner's batch; adds what it leaves to what those before it have left."""
     name = captioner.name
     if wishes.reparse:
         changed = reparse(state, name, gather(dataset_of(config), tile_ids, placed=False))
@@ -149,7 +153,9 @@ def _caption_by_asking(
     if wanted:
         asked = ask_endpoints(config, captioner, wanted, state, ledger, gate)
     failed = failures(state, name, tile_ids)
-    lines = summary(captioner, len(tile_ids), asked, failed, gate, ledger)
+    left = demand(captioner, asked.left, USUAL_TOKENS, ledger)
+    lines = summary(len(tile_ids), asked, failed, gate, days_to_go(left, ahead))
+    ahead.append(left)
     key = f"captions-{name}".lower().replace(".", "-").replace("_", "-")
     create_markdown_artifact(
         "\n".join([f"# Captions by {name}", "", *(f"- {line}" for line in lines)]),

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any, get_args
 
 import numpy as np
 import pyarrow.compute as pc
 
-from tasks.asking.forecast import Allowance, WindowKind, allowance, days, pending_requests
+from tasks.asking.accounts import ledger_of
+from tasks.asking.forecast import Demand, WindowKind, days_to_go, demand
 from tasks.asking.material import gather
 from tasks.asking.requests import LETTERS_OF_A_TOKEN, questions_of
 from tasks.captions.keeping import described, kept_ids, restore
@@ -31,7 +32,8 @@ _ANSWER_LETTERS = 900
 def estimate(config: Campaign) -> dict[str, Any]:
     """What is yet to be asked, as `earthscribe estimate --json` prints it.
 
-    Before the tiles are counted, all that are planned are taken to be kept.
+    Days are counted from the quota as it stands, and from captioner to captioner where they share an account. Before
+    the tiles are counted, all that are planned are taken to be kept.
 
     Raises:
         InputError: there is no plan yet, or a captioner's templates cannot be used.
@@ -42,16 +44,24 @@ def estimate(config: Campaign) -> dict[str, Any]:
     kept = kept_ids(dataset)
     is_counted = KEPT in set(tiles.column("status").to_pylist())
     captioners: dict[str, Any] = {}
-    with open_state(config.state, config.dataset) as state:
+    ahead: list[Demand] = []
+    with open_state(config.state, config.dataset) as state, ledger_of(config, config.captioners) as ledger:
         restore(state, dataset)
         for captioner in config.captioners:
-            mine = described(captioner, kept)
             if is_counted:
+                mine = described(captioner, kept)
                 pending = state.missing(captioner.name, mine)
-                captioners[captioner.name] = _of(captioner, len(mine), len(pending), pending, dataset)
+                tiles, left = len(mine), len(pending)
             else:
-                most = captioner.tiles.count if captioner.tiles else planned
-                captioners[captioner.name] = _of(captioner, min(most, planned), min(most, planned), [], dataset)
+                pending = []
+                tiles = left = min(captioner.tiles.count, planned) if captioner.tiles else planned
+            found = _of(tiles, left)
+            if ledger is not None and captioner.pool and left:
+                asked, answered = _tokens(captioner, pending, dataset)
+                own = demand(captioner, left, asked + answered, ledger)
+                found |= _of_endpoints(captioner, own, ahead, asked, answered)
+                ahead.append(own)
+            captioners[captioner.name] = found
     whole = {
         "requests": sum(one["requests"] for one in captioners.values()),
         "cost": round(sum(one["cost"] or 0.0 for one in captioners.values()), 2),
@@ -77,33 +87,38 @@ def tokens_of_request(captioner: Captioner, views: list[TileView]) -> tuple[int,
     return round(sum(asked) / len(asked)), answered
 
 
-def _of(captioner: Captioner, tiles: int, pending: int, sample: list[str], dataset: Place) -> dict[str, Any]:
-    requests = pending_requests(captioner, pending)
-    found: dict[str, Any] = {
+def _of(tiles: int, pending: int) -> dict[str, Any]:
+    """A captioner's part, where nobody is asked."""
+    return {
         "tiles": tiles,
         "pending": pending,
-        "requests": requests,
+        "requests": 0,
         "tokens": {"prompt": 0, "completion": 0},
         "days": dict.fromkeys(get_args(WindowKind), 0.0),
         "cost": 0.0,
     }
-    if not captioner.pool or not requests:
-        return found
-    step = max(1, len(sample) // _SAMPLE)
-    material = gather(dataset, list(islice(sample, 0, None, step))[:_SAMPLE], placed=False)
-    asked, answered = tokens_of_request(captioner, material.views(range(len(material.tile_ids))))
-    accounts: Mapping[str, Allowance] = {
-        endpoint.account: allowance(endpoint, asked + answered) for endpoint in captioner.pool
+
+
+def _of_endpoints(
+    captioner: Captioner, own: Demand, ahead: Sequence[Demand], asked: int, answered: int
+) -> dict[str, Any]:
+    """What is to be asked of endpoints: requests, their tokens, days and money."""
+    requests = own.requests
+    is_daily = any(math.isfinite(account.daily) for account in own.accounts.values())
+    kinds: tuple[WindowKind, ...] = get_args(WindowKind)
+    return {
+        "requests": requests,
+        "tokens": {"prompt": requests * asked, "completion": requests * answered},
+        "days": {kind: days_to_go(own, ahead, kind if is_daily else None) for kind in kinds},
+        "cost": _cost(captioner, requests, asked, answered),
     }
-    found["tokens"] = {"prompt": requests * asked, "completion": requests * answered}
-    found["days"] = {
-        kind: round(days(requests, list(accounts.values()), kind), 2)
-        if any(math.isfinite(one.daily) for one in accounts.values())
-        else round(days(requests, list(accounts.values())), 2)
-        for kind in get_args(WindowKind)
-    }
-    found["cost"] = _cost(captioner, requests, asked, answered)
-    return found
+
+
+def _tokens(captioner: Captioner, pending: Sequence[str], dataset: Place) -> tuple[int, int]:
+    """Tokens asked and answered in a usual request, from some of the tiles that wait."""
+    step = max(1, len(pending) // _SAMPLE)
+    material = gather(dataset, list(islice(pending, 0, None, step))[:_SAMPLE], placed=False)
+    return tokens_of_request(captioner, material.views(range(len(material.tile_ids))))
 
 
 def _cost(captioner: Captioner, requests: int, asked: int, answered: int) -> float | None:

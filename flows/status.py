@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from tasks.asking.accounts import campaign_of, endpoint_name, limits_of
-from tasks.asking.forecast import USUAL_TOKENS, days_to_go
+from tasks.asking.accounts import campaign_of, endpoint_name, ledger_of, limits_of
+from tasks.asking.forecast import USUAL_TOKENS, Demand, days_to_go, demand
 from tasks.captions.claims import claimed
 from tasks.captions.keeping import described, kept_ids, restore
 from tasks.captions.state import State, open_state
@@ -16,7 +14,7 @@ from tasks.captions.wanting import failures
 from tasks.configuration import Campaign, Captioner, Endpoint, mask_text
 from tasks.places import dataset_of
 from tasks.planning.table import STATUSES, read_columns, status_counts, tiles_place
-from tasks.quota.ledger import Ledger, open_ledger
+from tasks.quota.ledger import Ledger
 from tasks.quota.sums import Sums
 from tasks.quota.terms import Standing
 from tasks.statistics.sources import read_sources
@@ -34,27 +32,23 @@ def status(config: Campaign) -> dict[str, Any]:
         return {"tiles": tiles, "statistics": read_sources(dataset), "captioners": captioners}
     tiles = status_counts(read_columns(dataset, "status"))
     kept = kept_ids(dataset)
-    with open_state(config.state, config.dataset) as state, _ledger(config) as ledger:
+    with open_state(config.state, config.dataset) as state, ledger_of(config, config.captioners) as ledger:
         restore(state, dataset)
+        ahead: list[Demand] = []
         for captioner in config.captioners:
-            captioners[captioner.name] = _of(config, captioner, described(captioner, kept), state, ledger)
+            captioners[captioner.name] = _of(config, captioner, described(captioner, kept), state, ledger, ahead)
     return {"tiles": tiles, "statistics": read_sources(dataset), "captioners": captioners}
 
 
-@contextmanager
-def _ledger(config: Campaign) -> Iterator[Ledger | None]:
-    """The ledger; none where nobody asks endpoints."""
-    if not any(captioner.pool for captioner in config.captioners):
-        yield None
-        return
-    with open_ledger(config.ledger) as ledger:
-        yield ledger
-
-
 def _of(
-    config: Campaign, captioner: Captioner, tile_ids: list[str], state: State, ledger: Ledger | None
+    config: Campaign,
+    captioner: Captioner,
+    tile_ids: list[str],
+    state: State,
+    ledger: Ledger | None,
+    ahead: list[Demand],
 ) -> dict[str, Any]:
-    """A captioner's part of the status."""
+    """A captioner's part of the status; adds what it has yet to ask to what those before it have."""
     counts = state.counts(captioner.name, tile_ids)
     failed = failures(state, captioner.name, tile_ids) if counts["failed"] else {}
     found = _standing(captioner, len(tile_ids), counts["pending"], counts["failed"])
@@ -73,7 +67,9 @@ def _of(
     }
     found["quota"] = [_quota(endpoint, standings[endpoint.account]) for endpoint in captioner.pool]
     tokens = (total.prompt_tokens + total.completion_tokens) / total.answered if total.answered else USUAL_TOKENS
-    found["eta_days"] = days_to_go(captioner, counts["pending"], ledger, tokens)
+    own = demand(captioner, counts["pending"], tokens, ledger)
+    found["eta_days"] = days_to_go(own, ahead)
+    ahead.append(own)
     return found
 
 

@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
-from tasks.configuration import Campaign, Endpoint, mask_text
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from tasks.configuration import Campaign, Captioner, Endpoint, mask_text
+from tasks.quota.ledger import Ledger, open_ledger
 from tasks.quota.windows import Limits
+
+
+@contextmanager
+def ledger_of(config: Campaign, captioners: Sequence[Captioner]) -> Iterator[Ledger | None]:
+    """The ledger of a campaign; none where none of some captioners asks endpoints."""
+    if not any(captioner.pool for captioner in captioners):
+        yield None
+        return
+    with open_ledger(config.ledger) as ledger:
+        yield ledger
 
 
 def limits_of(endpoint: Endpoint) -> Limits:

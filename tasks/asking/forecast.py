@@ -7,7 +7,7 @@ makes a campaign last.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -41,6 +41,19 @@ class Allowance:
     left: float = math.inf
 
 
+@dataclass(frozen=True)
+class Demand:
+    """What one captioner has yet to ask.
+
+    Attributes:
+        requests: how many, if each is answered.
+        accounts: what each account of its endpoints allows, by name.
+    """
+
+    requests: int
+    accounts: Mapping[str, Allowance]
+
+
 def allowance(endpoint: Endpoint, tokens: float, left: int | None = None) -> Allowance:
     """What an endpoint's account allows.
 
@@ -71,8 +84,8 @@ def days(requests: int, accounts: Sequence[Allowance], window: WindowKind | None
     Args:
         requests: how many.
         accounts: each of them once.
-        window: as if all had this window, from an untouched day on; None for their own. As many calendar days count as
-            something is sent on, since the first may be nearly over.
+        window: as if all had this window; None for their own. Of calendar days each counts, from today to the last on
+            which something is sent, since the first may be nearly over.
     """
     if requests <= 0 or not accounts:
         return 0.0
@@ -91,20 +104,43 @@ def pending_requests(captioner: Captioner, pending: int) -> int:
     return math.ceil(pending / captioner.images_per_request) if captioner.pool else 0
 
 
-def days_to_go(captioner: Captioner, pending: int, ledger: Ledger, tokens: float) -> float:
-    """Days until the last of a captioner's tiles is asked about, with the quota as it stands.
+def demand(captioner: Captioner, pending: int, tokens: float, ledger: Ledger) -> Demand:
+    """What a captioner has yet to ask, and what its accounts allow as they stand now.
 
     Args:
         captioner: the captioner.
         pending: its tiles that wait.
-        ledger: what its accounts have spent.
         tokens: of one request.
+        ledger: what its accounts have spent.
     """
     accounts = {
         endpoint.account: allowance(endpoint, tokens, ledger.standing(endpoint.account, limits_of(endpoint)).left)
         for endpoint in captioner.pool
     }
-    return round(days(pending_requests(captioner, pending), list(accounts.values())), 2)
+    return Demand(pending_requests(captioner, pending), accounts)
+
+
+def days_to_go(own: Demand, ahead: Sequence[Demand], window: WindowKind | None = None) -> float:
+    """Days until the last of a captioner's requests is sent, with the quota as it stands.
+
+    Args:
+        own: what it asks.
+        ahead: what captioners before it ask. What they spend of accounts that it shares goes first.
+        window: as if all accounts had this window; None for their own.
+    """
+    if not own.requests:
+        return 0.0
+    first = sum(one.requests * _part_of(one, own.accounts) for one in ahead)
+    return round(days(own.requests + math.ceil(first), list(own.accounts.values()), window), 2)
+
+
+def _part_of(one: Demand, accounts: Collection[str]) -> float:
+    """The part of a captioner's requests that goes to some accounts: the freest takes the next."""
+    speeds = {name: min(account.daily, account.by_the_minute) for name, account in one.accounts.items()}
+    if any(map(math.isinf, speeds.values())):  # these take all there is
+        speeds = {name: float(math.isinf(speed)) for name, speed in speeds.items()}
+    whole = sum(speeds.values())
+    return sum(speed for name, speed in speeds.items() if name in accounts) / whole if whole else 0.0
 
 
 def _days(requests: int, daily: float, left: float, window: WindowKind) -> float:

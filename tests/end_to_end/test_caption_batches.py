@@ -126,6 +126,8 @@ def test_a_batch_ends_at_the_quota_and_the_next_goes_on(campaign: Campaign) -> N
         assert (status["quota"][0]["limit"], status["quota"][0]["left"]) == (40, 0)
         assert status["quota"][0]["next_slot"]
         assert status["eta_days"] == 1
+        told = json.loads(campaign("estimate", "--json", **day).stdout)["captioners"]["text"]
+        assert (told["requests"], told["days"]["sliding"], told["days"]["bucket"]) == (25, 1, 0.62), "today is spent"
         assert sent_agrees(status, endpoint.audit())
         rest = campaign("caption", "--wait", **day)
         assert rest.code == 0, rest.stderr
@@ -170,6 +172,16 @@ def test_two_runs_share_the_work(campaign: Campaign) -> None:
     assert audit["requests"] == TILES
     assert campaign.status()["text"]["done"] == TILES
     assert set(campaign.versions("text").values()) == {1}
+
+
+def test_captioners_that_share_an_account_share_its_days(campaign: Campaign) -> None:
+    with fake_llm("--requests-per-day", 20) as endpoint:
+        quota = {"requests_per_day": 20, "shared_as": "one-key"}
+        campaign.configure(text(endpoint, quota=quota), text(endpoint, name="again", model="n", quota=quota))
+        estimate = json.loads(campaign("estimate", "--json").stdout)["captioners"]
+        status = campaign.status()
+    assert [estimate[name]["days"]["sliding"] for name in ("text", "again")] == [3, 6], "65 and 130 at 20 a day"
+    assert [status[name]["eta_days"] for name in ("text", "again")] == [3, 6]
 
 
 def test_a_bad_key_stops_one_captioner_and_no_other(campaign: Campaign) -> None:

@@ -18,7 +18,7 @@ import pytest
 from fake_llm_server import FakeLlm, serve_fake_llm
 
 from tasks.asking.commits import GroupCommit
-from tasks.asking.forecast import Allowance, days
+from tasks.asking.forecast import Allowance, Demand, days, days_to_go
 from tasks.asking.granting import Books, Gate, LedgerGrants
 from tasks.asking.requests import Questions
 from tasks.asking.tiles import Asking, Progress, Tile
@@ -274,3 +274,21 @@ def test_the_published_campaign_takes_as_long_as_the_contract_says() -> None:
     assert days(163_488, quota, "bucket") == pytest.approx(15.35, abs=0.005)
     assert days(163_488, quota, "calendar") == 17
     assert days(10_000, quota, "sliding") == 0
+
+
+def test_who_shares_an_account_comes_after_those_before() -> None:
+    paid, other = Allowance("sliding", 100, left=100), Allowance("sliding", 100, left=100)
+    first = Demand(250, {"paid": paid})
+    assert days_to_go(first, []) == 2
+    assert days_to_go(Demand(250, {"paid": paid}), [first]) == 4, "500 at 100 a day"
+    assert days_to_go(Demand(250, {"other": other}), [first]) == 2, "an account of its own waits for nobody"
+    assert days_to_go(Demand(0, {"paid": paid}), [first]) == 0
+    both = Demand(200, {"paid": paid, "other": other})
+    assert days_to_go(Demand(100, {"other": other}), [both]) == 1, "half of a pool's requests are for this account"
+    free = Demand(1000, {"paid": paid, "free": Allowance("sliding")})
+    assert days_to_go(Demand(100, {"paid": paid}), [free]) == 0, "what has no limit takes all there is"
+
+
+def test_what_is_spent_today_is_counted() -> None:
+    spent = Demand(250, {"paid": Allowance("bucket", 100, left=0)})
+    assert [days_to_go(spent, [], kind) for kind in ("sliding", "bucket", "calendar")] == [3, 2.5, 4]
