@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ from tasks.asking.forecast import USUAL_TOKENS, Demand, days_to_go, demand
 from tasks.asking.granting import Gate
 from tasks.asking.material import gather
 from tasks.asking.reparsing import reparse
-from tasks.captions.by_rules import rules_captions
+from tasks.captions.by_rules import MODEL, rules_captions, rules_key
 from tasks.captions.keeping import described, export, kept_ids, restore
 from tasks.captions.owners import dead
 from tasks.captions.state import Caption, State, open_state
@@ -50,7 +50,7 @@ class Wishes:
     Attributes:
         only: name of the only captioner to work; None for all of them.
         max_requests: most attempts at endpoints; None for any number.
-        renew: whether captions of an older prompt or model are asked anew.
+        renew: whether captions of an older prompt or model, or of older counts by rules, are made anew.
         retry_failed: the code of failures that are asked again, or `tasks.captions.wanting.ANY`; None for none.
         reparse: whether the stored raw answers are read again, and nothing is sent.
     """
@@ -77,7 +77,7 @@ def captions(
         config: The campaign's configuration, as written.
         captioner: Name of the only captioner to work; all of them where absent.
         max_requests: Most attempts at endpoints; any number where absent.
-        renew: Ask anew where no caption of the present prompt by a present model exists.
+        renew: Make anew captions of an older prompt or model, and those by rules of older counts.
         retry_failed: Code of the failures that are asked again, such as content_filter; `any` for all.
         reparse: Read the stored raw answers again; nothing is sent.
     """
@@ -111,7 +111,7 @@ def caption_tiles(config: Campaign, wishes: Wishes | None = None) -> Outcome:
             for captioner in chosen:
                 mine = described(captioner, kept)
                 if captioner.recipe == "rules":
-                    outcome = outcome.then(_caption_by_rules(captioner, mine, state, dataset))
+                    outcome = outcome.then(_caption_by_rules(captioner, mine, wishes, state, dataset))
                 elif ledger is not None:
                     outcome = outcome.then(
                         _caption_by_asking(config, captioner, mine, wishes, state, ledger, gate, ahead)
@@ -127,7 +127,7 @@ def caption_tiles(config: Campaign, wishes: Wishes | None = None) -> Outcome:
 @contextmanager
 def _ledger(config: Campaign, chosen: Sequence[Captioner]) -> Iterator[Ledger | None]:
     """The ledger where it is needed. What dead processes have left in it is given up."""
-    with ledger_of(config, chosen) as ledger:
+    with ledger_of(config, chosen, warn) as ledger:
         if ledger is not None and (gone := dead(ledger.owners())):
             ledger.abandon(gone)
         yield ledger
@@ -183,16 +183,29 @@ def _wanted(config: Campaign, captioner: Captioner, tile_ids: list[str], wishes:
     return wanted
 
 
-def _caption_by_rules(captioner: Captioner, tile_ids: list[str], state: State, dataset: Place) -> Outcome:
-    to_do = state.missing(captioner.name, tile_ids)
+def _caption_by_rules(
+    captioner: Captioner, tile_ids: list[str], wishes: Wishes, state: State, dataset: Place
+) -> Outcome:
+    name = captioner.name
+    to_do = missing(state, name, tile_ids)
+    if wishes.renew:
+        to_do |= outdated(state, name, tile_ids, {MODEL}, _present_rules(dataset, tile_ids))
     if not to_do:
-        return Outcome((say(f"captions by {captioner.name}: {len(tile_ids)} there, none to do"),))
-    with progress(f"captions by {captioner.name}", len(to_do), "captions") as bar:
-        wanted = pa.array(to_do, pa.string())
+        return Outcome((say(f"captions by {name}: {len(tile_ids)} there, none to do"),))
+    with progress(f"captions by {name}", len(to_do), "captions") as bar:
+        wanted = pa.array(list(to_do), pa.string())
         for label, files in _slices(list_statistics(dataset), wanted):
             heed()
-            step(f"{captioner.name}: {label}", partial(_say, captioner.name, files, wanted, state, bar))
-    return Outcome((say(f"captions by {captioner.name}: {len(to_do)} made"),))
+            step(f"{name}: {label}", partial(_say, name, files, to_do, state, bar))
+    return Outcome((say(f"captions by {name}: {len(to_do)} made"),))
+
+
+def _present_rules(dataset: Place, tile_ids: list[str]) -> Callable[[Sequence[str]], dict[str, str]]:
+    """Gives the keys under which the rules' captions of some tiles would be kept today."""
+    material = gather(dataset, tile_ids, placed=False)
+    counts = material.counts(range(len(material.tile_ids)))
+    rows = {tile_id: row for row, tile_id in enumerate(material.tile_ids)}
+    return lambda some: {tile_id: rules_key(tile_id, counts[rows[tile_id]]) for tile_id in some if tile_id in rows}
 
 
 def _slices(files: Sequence[StatisticsFile], wanted: pa.Array) -> Iterator[tuple[str, Sequence[StatisticsFile]]]:
@@ -205,14 +218,15 @@ def _slices(files: Sequence[StatisticsFile], wanted: pa.Array) -> Iterator[tuple
         yield name if len(group) == 1 else f"{name} and {len(group) - 1} more", group
 
 
-def _say(captioner: str, files: Sequence[StatisticsFile], wanted: pa.Array, state: State, bar: Bar) -> None:
+def _say(captioner: str, files: Sequence[StatisticsFile], wanted: Versions, state: State, bar: Bar) -> None:
     """Captions the wanted tiles of some files of statistics by rules."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     for file in files:
         tile_ids, counts = read_counts(file.place)
-        rows = pc.is_in(tile_ids, value_set=wanted).to_numpy(zero_copy_only=False)
-        made = rules_captions(captioner, tile_ids.filter(pa.array(rows)).to_pylist(), counts[rows], now)
-        state.add(_counted(made, bar))
+        ids = tile_ids.to_pylist()
+        rows = [row for row, tile_id in enumerate(ids) if tile_id in wanted]
+        tiles = {ids[row]: wanted[ids[row]] for row in rows}
+        state.add(_counted(rules_captions(captioner, tiles, counts[rows], now), bar))
 
 
 def _counted(made: Iterator[Caption], bar: Bar) -> Iterator[Caption]:

@@ -141,7 +141,7 @@ def statistics(config: Path, quiet: bool, verbose: bool) -> None:
 @click.option("--captioner", metavar="NAME", help="The only captioner to work.")
 @click.option("--max-requests", type=click.IntRange(min=1), metavar="N", help="Most attempts at endpoints.")
 @click.option("--wait", is_flag=True, help="Sleep until the quota returns, and go on until nothing is pending.")
-@click.option("--renew", is_flag=True, help="Ask anew where no caption of the present prompt and model exists.")
+@click.option("--renew", is_flag=True, help="Make anew what is of an older prompt, model or count.")
 @click.option(
     "--retry-failed",
     is_flag=False,

@@ -10,6 +10,7 @@ from typing import Any, get_args
 import numpy as np
 import pyarrow.compute as pc
 
+from flows.terminal import warn
 from tasks.asking.accounts import ledger_of
 from tasks.asking.forecast import Demand, WindowKind, days_to_go, demand
 from tasks.asking.material import gather
@@ -45,7 +46,7 @@ def estimate(config: Campaign) -> dict[str, Any]:
     is_counted = KEPT in set(tiles.column("status").to_pylist())
     captioners: dict[str, Any] = {}
     ahead: list[Demand] = []
-    with open_state(config.state, config.dataset) as state, ledger_of(config, config.captioners) as ledger:
+    with open_state(config.state, config.dataset) as state, ledger_of(config, config.captioners, warn) as ledger:
         restore(state, dataset)
         for captioner in config.captioners:
             if is_counted:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from flows.terminal import warn
 from tasks.asking.accounts import campaign_of, endpoint_name, ledger_of, limits_of
 from tasks.asking.forecast import USUAL_TOKENS, Demand, days_to_go, demand
 from tasks.captions.claims import claimed
@@ -32,7 +33,7 @@ def status(config: Campaign) -> dict[str, Any]:
         return {"tiles": tiles, "statistics": read_sources(dataset), "captioners": captioners}
     tiles = status_counts(read_columns(dataset, "status"))
     kept = kept_ids(dataset)
-    with open_state(config.state, config.dataset) as state, ledger_of(config, config.captioners) as ledger:
+    with open_state(config.state, config.dataset) as state, ledger_of(config, config.captioners, warn) as ledger:
         restore(state, dataset)
         ahead: list[Demand] = []
         for captioner in config.captioners:

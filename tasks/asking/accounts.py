@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from tasks.configuration import Campaign, Captioner, Endpoint, mask_text
@@ -11,12 +11,20 @@ from tasks.quota.windows import Limits
 
 
 @contextmanager
-def ledger_of(config: Campaign, captioners: Sequence[Captioner]) -> Iterator[Ledger | None]:
-    """The ledger of a campaign; none where none of some captioners asks endpoints."""
+def ledger_of(
+    config: Campaign, captioners: Sequence[Captioner], warn: Callable[[str], None]
+) -> Iterator[Ledger | None]:
+    """The ledger of a campaign; none where none of some captioners asks endpoints.
+
+    Args:
+        config: the campaign.
+        captioners: those.
+        warn: told of requests that lie in the future.
+    """
     if not any(captioner.pool for captioner in captioners):
         yield None
         return
-    with open_ledger(config.ledger) as ledger:
+    with open_ledger(config.ledger, warn=warn) as ledger:
         yield ledger
 
 

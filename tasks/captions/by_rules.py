@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from tasks.captions.state import Caption
+from tasks.captions.wanting import Versions
 from tasks.statistics.patches import Counts
 from tasks.wording.rules import RULES_VERSION, describe
 
@@ -14,16 +15,16 @@ MODEL = "rules"
 """What stands as the model of a caption that no model wrote."""
 
 
-def rules_captions(captioner: str, tile_ids: Sequence[str], counts: Counts, now: str) -> Iterator[Caption]:
+def rules_captions(captioner: str, tiles: Versions, counts: Counts, now: str) -> Iterator[Caption]:
     """The captions of tiles, one by one.
 
     Args:
         captioner: the captioner's name.
-        tile_ids: n tiles.
+        tiles: n tiles, and the version that each caption will be.
         counts: their counts, shape (n, 6, 12).
         now: when they are made, ISO 8601 in UTC.
     """
-    for tile_id, tile_counts in zip(tile_ids, counts, strict=True):
+    for (tile_id, version), tile_counts in zip(tiles.items(), counts, strict=True):
         yield Caption(
             tile_id=tile_id,
             captioner=captioner,
@@ -32,6 +33,7 @@ def rules_captions(captioner: str, tile_ids: Sequence[str], counts: Counts, now:
             created_at=now,
             model=MODEL,
             prompt_sha256=rules_key(tile_id, tile_counts),
+            version=version,
         )
 
 

@@ -51,7 +51,9 @@ def outdated(
     models: Collection[str],
     keys: Callable[[Sequence[str]], dict[str, str]],
 ) -> Versions:
-    """The tiles that have versions, but no caption of the present prompt by a present model.
+    """The tiles that have versions, but none of the present prompt by a present model.
+
+    A failure is such a version too: what was asked in vain is asked again as `failed` has it, and not by every renewal.
 
     Args:
         state: the captions.
@@ -72,7 +74,7 @@ def outdated(
 
 
 def _is_present(caption: Caption, models: Collection[str], key: str | None) -> bool:
-    return caption.text is not None and caption.model in models and caption.prompt_sha256 == key
+    return caption.model in models and caption.prompt_sha256 == key
 
 
 def _described(state: State, captioner: str, tile_ids: set[str]) -> Iterator[list[Caption]]:

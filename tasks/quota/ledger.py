@@ -10,7 +10,7 @@ sent after it is counted whatever happens. In SQLite transactions follow each ot
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -205,15 +205,16 @@ class Ledger:
 
 
 @contextmanager
-def open_ledger(url: str, clock: Clock | None = None) -> Iterator[Ledger]:
+def open_ledger(url: str, clock: Clock | None = None, warn: Callable[[str], None] = _log.warning) -> Iterator[Ledger]:
     """Opens a ledger, made where there is none.
 
-    Where it holds requests that lie in the future, by a clock that is now believed, a warning is logged: they count
+    Where it holds requests that lie in the future, by a clock that is now believed, a warning is given: they count
     until that future has passed.
 
     Args:
         url: ``sqlite:///FILE`` or ``postgresql://...``.
         clock: tells the time; default the server's, or the machine's as a run reads it, see `tasks.quota.clock`.
+        warn: told in one line; default the log.
 
     Raises:
         InputError: the database cannot be opened or made, or is of a newer version of earthscribe.
@@ -223,10 +224,10 @@ def open_ledger(url: str, clock: Clock | None = None) -> Iterator[Ledger]:
         with _clock(engine) if clock is None else _given(clock) as told:
             ledger = Ledger(engine, told, day_seconds())
             if (latest := ledger.from_the_future()) is not None:
-                _log.warning(
-                    "%s holds requests up to %s, which is yet to come: a clock was or is wrong; they count until then",
-                    database_name(engine.url),
-                    datetime.fromtimestamp(latest, UTC).isoformat(timespec="seconds"),
+                warn(
+                    f"{database_name(engine.url)} holds requests up to "
+                    f"{datetime.fromtimestamp(latest, UTC).isoformat(timespec='seconds')}, which is yet to come: "
+                    "a clock was or is wrong; they count until then"
                 )
             yield ledger
     finally:

@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -18,8 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import rasterio
 from commands import Commands, Ended, write_config
 
 from tasks.scene import write_scene
@@ -284,3 +287,113 @@ def test_what_is_asked_again_and_what_is_not(campaign: Campaign) -> None:
         assert campaign("caption", "--renew", "--reparse").code == 0
         assert endpoint.audit()["requests"] == 16
     assert Counter(campaign.versions("text").values()) == {1: 4, 2: 6}
+
+
+def test_a_renewal_leaves_failures_of_the_present_prompt_to_retry_failed(campaign: Campaign) -> None:
+    with fake_llm("--faults", "refusal=0.1,content_filter=0.1", "--seed", 2) as endpoint:
+        campaign.configure(text(endpoint, attempts=1))
+        assert campaign("caption").code == 4
+        failed = campaign.status()["text"]["failed"]
+        assert set(failed) == {"refusal", "content_filter"}
+        assert endpoint.audit()["requests"] == TILES
+        assert campaign("caption", "--renew").code == 4
+        assert endpoint.audit()["requests"] == TILES, "nothing has changed"
+        assert campaign("caption", "--retry-failed", "refusal").code == 4
+        sent = endpoint.audit()["requests"]
+        assert sent == TILES + failed["refusal"], "the others are left as they are"
+        campaign.configure(text(endpoint, attempts=1, parameters={"temperature": 0.5}))
+        assert campaign("caption", "--renew").code == 4
+        assert endpoint.audit()["requests"] == sent + TILES, "another prompt: also what had failed"
+
+
+def test_rules_are_renewed_where_the_counts_have_changed(campaign: Campaign) -> None:
+    campaign.configure({"name": "rules", "prompt": "rules"})
+    assert campaign("caption").code == 0
+    file = next((campaign.folder / "c" / "statistics").glob("*.parquet"))
+    rows = pq.read_table(file)
+    changed = rows.to_pylist()
+    for row in changed[:2]:  # all of it snow
+        row |= {patch: [0] * 8 + [sum(row[patch])] + [0] * 3 for patch in row if isinstance(row[patch], list)}
+    pq.write_table(rows.from_pylist(changed, rows.schema), file)
+    mine = {row["tile_id"] for row in changed[:2]} & campaign.versions("rules").keys()
+    assert campaign("caption").code == 0
+    assert set(campaign.versions("rules").values()) == {1}, "nothing is made anew by itself"
+    assert campaign("caption", "--renew").code == 0
+    assert {tile_id for tile_id, count in campaign.versions("rules").items() if count == 2} == mine
+    assert all("snow" in row["text"] for row in campaign.rows() if row["tile_id"] in mine)
+
+
+def test_a_larger_run_is_cut_into_slices(campaign: Campaign, tmp_path: Path) -> None:
+    count = 510
+    chips = tmp_path / "chips"
+    chips.mkdir()
+    profile = {"driver": "GTiff", "width": 16, "height": 16, "count": 1, "dtype": "uint8", "crs": "EPSG:32632"}
+    with rasterio.open(chips / "0.tif", "w", **profile, transform=rasterio.Affine(10, 0, 5e5, 0, -10, 4e6)) as raster:
+        raster.write(np.full((16, 16), 10, np.uint8), 1)
+    for number in range(1, count):
+        shutil.copy(chips / "0.tif", chips / f"{number}.tif")
+    with fake_llm() as endpoint:
+        config = write_config(
+            tmp_path,
+            "sliced",
+            landcover={"product": "worldcover-2020", "source": str(chips)},
+            tiles={"grid": "chips"},
+            ledger=f"sqlite:///{tmp_path}/ledger.db",
+            cluster={"threads": 1},
+            captioners=[text(endpoint)],
+        )
+        assert campaign.earthscribe("statistics", config.name, folder=tmp_path).code == 0
+        ended = campaign.earthscribe("caption", config.name, folder=tmp_path)
+        audit = endpoint.audit()
+    assert ended.code == 0, ended.stderr
+    assert (audit["requests"], audit["answered"]) == (count, count)
+    with campaign.earthscribe.prefect() as database:
+        names = database.execute("SELECT name FROM task_run WHERE name LIKE 'text: requests % to %'").fetchall()
+    parts = sorted(tuple(int(number) for number in name.split(" ")[2::2]) for (name,) in names)
+    assert [first for first, _ in parts] == [1, *(last + 1 for _, last in parts[:-1])]
+    assert parts[-1][1] == count
+    assert len(parts) <= 10
+
+
+def test_maps_that_cannot_be_read_cost_nothing(campaign: Campaign, tmp_path: Path) -> None:
+    with fake_llm() as endpoint:
+        campaign.configure({"name": "maps", "prompt": "vision", "endpoint": endpoint.url, "model": "v"})
+        gone = shutil.copytree(campaign.landcover, tmp_path / "landcover")
+        config = tmp_path / "c.yaml"
+        config.write_text(config.read_text().replace(str(campaign.landcover), str(gone)))
+        (raster,) = gone.rglob("*.tif")
+        raster.write_bytes(raster.read_bytes()[:20_000])
+        ended = campaign("caption")
+        audit = endpoint.audit()
+        status = campaign.status()["maps"]
+    assert ended.code == 4, ended.stderr
+    assert f"{TILES - audit['requests']} whose maps cannot be read" in ended.stderr
+    assert audit["requests"] == status["done"] < TILES
+    assert status["pending"] == TILES - status["done"], "they wait for their map"
+
+
+def test_a_clock_set_back_between_runs_is_told_of(campaign: Campaign) -> None:
+    with fake_llm() as endpoint:
+        campaign.configure(text(endpoint, quota={"requests_per_day": 40}))
+        assert campaign("caption", "--max-requests", 30).code == 0
+        with contextlib.closing(sqlite3.connect(campaign.folder / "ledger.db")) as ledger, ledger:
+            ledger.execute("UPDATE requests SET granted = granted + 7200000000, ended = ended + 7200000000")
+        ended = campaign("caption")
+        audit = endpoint.audit()
+    assert ended.code == 0
+    assert "which is yet to come" in ended.stderr
+    assert audit["requests"] <= 40, "what lies in the future counts all the same"
+
+
+def test_what_somebody_else_spends_costs_one_refusal_at_most(campaign: Campaign) -> None:
+    with fake_llm("--requests-per-day", 40, "--window", "bucket") as endpoint:
+        httpx.post(f"{endpoint.url.removesuffix('/v1')}/spend", json={"model": "m", "requests": 25}).raise_for_status()
+        campaign.configure(text(endpoint, quota={"requests_per_day": 40, "window": "bucket"}))
+        ended = campaign("caption")
+        audit = endpoint.audit()
+        status = campaign.status()["text"]
+    assert ended.code == 0, ended.stderr
+    assert audit["refused"] <= 1
+    assert status["done"] == audit["answered"] == 15
+    assert status["quota"][0]["left"] == 0
+    assert "the quota is out" in ended.stderr
