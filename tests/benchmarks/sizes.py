@@ -23,6 +23,7 @@ class Sizes:
         chips: chips of a folder.
         days: days of captions whose records pile up in the server's database.
         batch: requests of each.
+        campaign: divides the published campaign that is simulated, its tiles and its quotas.
     """
 
     rounds: int
@@ -38,6 +39,7 @@ class Sizes:
     chips: int
     days: int
     batch: int
+    campaign: int
 
 
 FULL = Sizes(
@@ -54,6 +56,7 @@ FULL = Sizes(
     chips=2_000,
     days=14,
     batch=1_667,
+    campaign=1,
 )
 
 QUICK = Sizes(
@@ -70,4 +73,5 @@ QUICK = Sizes(
     chips=4,
     days=2,
     batch=20,
+    campaign=20,
 )
