@@ -26,7 +26,7 @@ from tests.benchmarks.simulated.clock import SECOND, SharedClock
 from tests.benchmarks.simulated.tiers import Tier
 from tests.benchmarks.simulated.worker import Place, work
 
-_TICK = 5 * SECOND
+_TICK = 10 * SECOND
 _LONGEST = 20 * SECOND
 """How long an endpoint takes for an answer at most."""
 
