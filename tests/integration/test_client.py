@@ -20,7 +20,7 @@ from tasks.endpoints.client import Connection, Exchange, Target
 from tasks.endpoints.headers import Remaining
 from tasks.endpoints.pool import Delivery, Member, NoEndpointError, NoSlotError, Patience, Pool
 from tasks.errors import InputError
-from tests.integration.fake_llm_server import serve_fake_llm
+from tests.fake_llm_server import serve_fake_llm
 from tests.integration.scripted_endpoint import Endpoint, Request, answer, failure, reply, scripted_endpoint
 
 KEY = "sk-abcdefghijklmnop"
