@@ -10,51 +10,73 @@ import logging
 import os
 import signal
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Final, cast
 
 from distributed import Client, LocalCluster, Worker
 
 from tasks.errors import InputError
+from tasks.statistics.dataset import other_versions
+from tasks.statistics.versions import MUST_AGREE, cluster_differences
 
 CONNECT_SECONDS: Final = 10
 """Longest wait for a scheduler that is said to run somewhere."""
 
-_LOOPBACK: Final = "127.0.0.1:0"
+_CLOSE_SECONDS: Final = 2
 
-_MUST_AGREE: Final = ("python", "dask", "distributed", "cloudpickle", "msgpack", "numpy")
-"""Packages whose versions decide whether a worker understands what it is sent; of Python the first two parts count."""
+_LOOPBACK: Final = "127.0.0.1:0"
 
 
 @contextlib.contextmanager
-def dask_client(
-    *, threads: int | None = None, workers: int | None = None, address: str | None = None
-) -> Iterator[Client]:
-    """Open a Dask client for the length of a run.
+def local_client(*, threads: int | None = None, workers: int | None = None) -> Iterator[Client]:
+    """Open a client of a Dask cluster of this machine's, which ends with the block.
 
     Args:
         threads: threads that compute, of this process or of each worker process; default one a core (of all processes).
-        workers: number of worker processes on this machine; absent, the threads of this process compute.
-        address: a running scheduler's address, such as ``tcp://scheduler:8786``; instead of the other two.
+        workers: number of worker processes; absent, the threads of this process compute.
 
     Yields:
         A client, which is also what Dask computes with by default until the block ends.
+    """
+    with contextlib.ExitStack() as stack:
+        cluster = stack.enter_context(_local_cluster(threads, workers))
+        yield stack.enter_context(Client(cluster))  # type: ignore[no-untyped-call]  # Dask leaves its constructors untyped
+
+
+def connect(address: str) -> Client:
+    """A client of a scheduler that runs somewhere, whose workers run the same versions as this process.
 
     Raises:
         InputError: nothing answers at the address, or other versions run there.
     """
-    with contextlib.ExitStack() as stack:
-        if address is not None:
-            client = stack.enter_context(_connected(address))
-            if differences := version_differences(cast(dict[str, Any], client.get_versions())):
-                listed = "".join(f"\n  {line}" for line in differences)
-                raise InputError(
-                    f"cluster.address: {address} runs other versions; install the same on both sides{listed}"
-                )
-        else:
-            cluster = stack.enter_context(_local_cluster(threads, workers))
-            client = stack.enter_context(Client(cluster))  # type: ignore[no-untyped-call]  # Dask leaves its constructors untyped
-        yield client
+    try:
+        with warnings.catch_warnings():
+            # Dask warns of every difference; what matters is told below.
+            warnings.simplefilter("ignore")
+            client = Client(address, timeout=CONNECT_SECONDS)  # type: ignore[no-untyped-call]  # Dask leaves its constructors untyped
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"cluster.address: no Dask scheduler answers at {address} ({error}); start one there "
+            "(dask scheduler, dask worker), or leave the address out to compute on this machine"
+        ) from error
+    try:
+        refuse_other_versions(client)
+    except BaseException:
+        close(client)
+        raise
+    return client
+
+
+def close(client: Client) -> None:
+    """Parts from a cluster, be it gone."""
+    client.close(timeout=_CLOSE_SECONDS)  # type: ignore[no-untyped-call]  # Dask leaves it untyped
+
+
+def refuse_other_versions(client: Client) -> None:
+    """Raises an `InputError` that lists them where scheduler or workers run other versions."""
+    answers = cast(dict[str, Any], client.get_versions(packages=MUST_AGREE))
+    if lines := cluster_differences(answers):
+        raise InputError(other_versions(lines))
 
 
 def available_cores() -> int:
@@ -80,44 +102,3 @@ def _local_cluster(threads: int | None, workers: int | None) -> LocalCluster:
 def dask_setup(_worker: Worker) -> None:
     """Leave a Ctrl-C to the command, which ends its worker processes itself. Dask calls this by its name."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _connected(address: str) -> Client:
-    """A client of a scheduler that runs somewhere."""
-    try:
-        with warnings.catch_warnings():
-            # Dask warns of every difference; `version_differences` tells those that matter.
-            warnings.simplefilter("ignore")
-            return Client(address, timeout=CONNECT_SECONDS)  # type: ignore[no-untyped-call]  # Dask leaves its constructors untyped
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"cluster.address: no Dask scheduler answers at {address} ({error}); start one there "
-            "(dask scheduler, dask worker), or leave the address out to compute on this machine"
-        ) from error
-
-
-def version_differences(answers: Mapping[str, Any]) -> list[str]:
-    """Compare the versions of the packages that must agree.
-
-    Args:
-        answers: what ``Client.get_versions`` gives.
-
-    Returns:
-        A line for each package that is another one on the scheduler or on a worker than here.
-    """
-    ours = _versions(answers["client"])
-    others = {"the scheduler": answers["scheduler"], **answers["workers"]}
-    return [
-        f"{package}: {ours[package]} here, {theirs[package]} on {name}"
-        for name, answer in others.items()
-        for theirs in [_versions(answer)]
-        for package in _MUST_AGREE
-        if theirs[package] != ours[package]
-    ]
-
-
-def _versions(answer: Mapping[str, Any]) -> dict[str, str]:
-    """The versions that must agree, of one of the answers that Dask collects."""
-    packages = answer["packages"]
-    versions = {package: str(packages.get(package)) for package in _MUST_AGREE}
-    return versions | {"python": ".".join(versions["python"].split(".")[:2])}

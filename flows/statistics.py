@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import xarray as xr
-from distributed import Client
 from numpy.typing import NDArray
 from prefect import flow
 from prefect.artifacts import create_table_artifact
@@ -17,7 +15,7 @@ from prefect.client.schemas.objects import State
 from prefect.futures import as_completed
 from prefect.settings import get_current_settings
 
-from flows.cluster import dask_client
+from flows.computing import computing
 from flows.ending import heed
 from flows.locking import stage
 from flows.outcome import Outcome
@@ -29,10 +27,9 @@ from tasks.errors import SourceError
 from tasks.places import dataset_of, source_of
 from tasks.planning.survey import Survey, identities
 from tasks.planning.table import EXCLUDED, FAILED, KEPT, PLANNED, read_columns, read_plan, status_counts, update_tiles
-from tasks.statistics.access import ShareAccess
 from tasks.statistics.caching import counting_task
 from tasks.statistics.gates import Gates
-from tasks.statistics.jobs import MOST_JOBS, Job, Manifest
+from tasks.statistics.jobs import MOST_JOBS, Compute, Job, Manifest
 from tasks.statistics.sources import write_sources
 from tasks.statistics.table import StatisticsFile, all_counts, drop_stale, list_statistics, refuse_other_counts
 from tasks.storage import Place, exists
@@ -91,12 +88,9 @@ def _count_missing(config: Campaign, found: Survey, files: Sequence[StatisticsFi
     jobs = {job.label: job for job in _missing_jobs(found, files, dataset, most)}
     if not jobs:
         return dict(found.unreadable)
-    cluster = config.cluster
-    local = {} if cluster.address else {"threads": cluster.threads, "workers": cluster.workers}
     total = sum(len(job.tile_ids) for job in jobs.values())
-    with dask_client(address=cluster.address, **local) as client, progress("statistics", total) as bar:
-        client.register_plugin(ShareAccess(source_of(config)))
-        return {**found.unreadable, **_run(jobs, dataset, client, bar)}
+    with computing(config.cluster, source_of(config)) as compute, progress("statistics", total) as bar:
+        return {**found.unreadable, **_run(jobs, dataset, compute, bar)}
 
 
 def _missing_jobs(found: Survey, files: Sequence[StatisticsFile], dataset: Place, most: int) -> list[Job]:
@@ -106,12 +100,8 @@ def _missing_jobs(found: Survey, files: Sequence[StatisticsFile], dataset: Place
     return found.jobs(tiles.filter(pc.invert(pc.is_in(tiles.column("tile_id"), done))), most)
 
 
-def _run(jobs: Mapping[str, Job], dataset: Place, client: Client, bar: Bar) -> dict[str, str]:
+def _run(jobs: Mapping[str, Job], dataset: Place, compute: Compute, bar: Bar) -> dict[str, str]:
     """Does the jobs as task runs; returns the sources that failed, with the reason."""
-
-    def compute(lazy: xr.Dataset) -> xr.Dataset:
-        return lazy.compute(scheduler=client.get)
-
     count = counting_task(jobs, dataset, compute, get_current_settings().results.local_storage_path)
     failed: dict[str, str] = {}
     pending = [count.submit(label) for label in jobs]

@@ -5,6 +5,8 @@ EarthscribeError
 │   ├── ConfigurationError   one or more mistakes in the configuration, all of them listed
 │   └── RefusedError         a bucket refuses what is asked of it (it is a StoreError too)
 ├── StoreError               a bucket does not answer, or not as it should; a disk cannot be written
+├── ClusterError             a Dask cluster that runs elsewhere does not compute
+│   └── ClusterLostError     its scheduler went while it computed: worth another try
 └── SourceError              one or more land-cover sources cannot be used; the others go on (exit code 4)
 """
 
@@ -45,6 +47,14 @@ class StoreError(EarthscribeError, OSError):
 
 class RefusedError(StoreError, InputError):
     """A bucket refuses what is asked of it: wrong keys, no permission, no such bucket."""
+
+
+class ClusterError(EarthscribeError):
+    """A Dask cluster does not compute: it has no worker for long, or its workers die of what they are given."""
+
+
+class ClusterLostError(ClusterError):
+    """The connection to a Dask scheduler was lost, and what it computed with it; worth another try."""
 
 
 class SourceError(EarthscribeError):

@@ -12,7 +12,7 @@ import os
 import secrets
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, cast
 import fsspec
 from botocore.exceptions import NoCredentialsError  # type: ignore[import-untyped]  # botocore ships no types
 
-from tasks.errors import EarthscribeError, RefusedError, StoreError
+from tasks.errors import ClusterLostError, EarthscribeError, RefusedError, StoreError
 
 _ACCESS: dict[str, Mapping[str, Any]] = {}
 
@@ -82,13 +82,32 @@ def place(url: str | Path, options: Mapping[str, Any] | None = None) -> Place:
 
 
 def access_options(where: Place) -> Mapping[str, Any]:
-    """The fsspec options of a place; secrets among them, so never to be logged or stored."""
-    return _ACCESS.get(where.access, {}) if where.access else {}
+    """The fsspec options of a place; secrets among them, so never to be logged or stored.
+
+    Raises:
+        ClusterLostError: they are not known here: this is a Dask worker, and a scheduler that has been started anew has
+            not told it.
+    """
+    if not where.access:
+        return {}
+    try:
+        return _ACCESS[where.access]
+    except KeyError:
+        raise ClusterLostError(f"{where}: this worker has not been told how to open it") from None
 
 
 def register_access(options: Mapping[str, Mapping[str, Any]]) -> None:
     """Makes access options known in this process, by name."""
     _ACCESS.update(options)
+
+
+def forget_access(names: Collection[str]) -> None:
+    """Makes access options unknown in this process again, with the clients that were made of them."""
+    with _MAKING:
+        for name in names:
+            _ACCESS.pop(name, None)
+        for known in [known for known in _CLIENTS if known[0] in names]:
+            del _CLIENTS[known]
 
 
 def filesystem(where: Place) -> tuple[Any, str]:

@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from prefect import Task, task
+from prefect.client.schemas.objects import State
 
-from tasks.errors import SourceError
+from tasks.errors import ClusterLostError, SourceError
 from tasks.statistics.jobs import Compute, Job, Manifest, run_job
 from tasks.statistics.table import CODE_VERSION
 from tasks.storage import Place
+
+_RETRIES = 3
+_RETRY_SECONDS = 1.0
 
 
 def counting_task(jobs: Mapping[str, Job], dataset: Place, compute: Compute, results: Path) -> Task[[str], Manifest]:
@@ -38,6 +42,9 @@ def counting_task(jobs: Mapping[str, Job], dataset: Place, compute: Compute, res
         result_storage=results,
         result_serializer="json",
         tags=["statistics"],
+        retries=_RETRIES,
+        retry_delay_seconds=_RETRY_SECONDS,
+        retry_condition_fn=_is_worth_another_try,
     )
     def count(source: str) -> Manifest:
         manifest = run_job(jobs[source], dataset, compute)
@@ -46,6 +53,11 @@ def counting_task(jobs: Mapping[str, Job], dataset: Place, compute: Compute, res
         return manifest
 
     return count
+
+
+def _is_worth_another_try(_task: object, _run: object, state: State[Any]) -> bool:
+    """Only what computes has failed, not what was computed: no second try makes a corrupt file whole."""
+    return isinstance(state.data, ClusterLostError)
 
 
 def cache_key(job: Job, dataset: Place) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Protocol
@@ -10,10 +11,11 @@ import numpy as np
 import pyarrow as pa
 import xarray as xr
 
-from tasks.errors import SourceError
+from tasks.errors import InputError, SourceError
 from tasks.grid import BLOCK_TILES, Ints, block_numbers
 from tasks.landcover.classes import N_IDS, TOKENS
 from tasks.statistics.patches import PATCHES, Counts
+from tasks.statistics.versions import Versions, differences, versions
 
 _MOST_BLOCKS = 16
 """Sparse blocks in one Dask task."""
@@ -40,8 +42,9 @@ def lazy_statistics(tile_ids: pa.Array, chunks: Sequence[Chunk]) -> xr.Dataset:
     """
     import dask.array  # noqa: PLC0415 - half a second that planning need not pay
 
+    here = versions()
     name = f"statistics-{id(chunks):x}-{len(tile_ids)}"
-    graph: dict[Any, Any] = {(name, index, 0, 0): (_count, chunk) for index, chunk in enumerate(chunks)}
+    graph: dict[Any, Any] = {(name, index, 0, 0): (_count, chunk, here) for index, chunk in enumerate(chunks)}
     sizes = (tuple(len(chunk) for chunk in chunks), (len(PATCHES),), (N_IDS,))
     counts = dask.array.Array(graph, name, sizes, dtype=np.int32)  # type: ignore[no-untyped-call]  # dask's constructor
     return xr.Dataset(
@@ -54,13 +57,21 @@ def lazy_statistics(tile_ids: pa.Array, chunks: Sequence[Chunk]) -> xr.Dataset:
     )
 
 
-def _count(chunk: Chunk) -> Counts:
+def _count(chunk: Chunk, expected: Versions) -> Counts:
+    # A worker may have joined after the command has looked at all there were.
+    if versions() != expected:
+        raise InputError(other_versions(differences(expected, versions(), f"the worker on {socket.gethostname()}")))
     try:
         return chunk.count()
     except SourceError as error:
         reasons = error.reasons
     # Anew, without what it was raised from: GDAL's errors do not survive the way back from a worker.
     raise SourceError(reasons)
+
+
+def other_versions(lines: Sequence[str]) -> str:
+    """What to say where a cluster runs other versions."""
+    return "cluster.address: other versions run there; install the same on both sides\n  " + "\n  ".join(lines)
 
 
 def split_into_chunks(x: Ints, y: Ints) -> list[slice]:

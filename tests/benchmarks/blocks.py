@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
-from flows.cluster import dask_client
+from flows.cluster import local_client
 from tasks.grid import EARTH_CIRCUMFERENCE, TILE_SIZE, WORLD_PIXELS, Ints, tile_ids
 from tasks.landcover.catalogue import Raster
 from tasks.landcover.classes import N_IDS
@@ -43,7 +43,7 @@ def whole_blocks(sizes: Sizes, scratch: Path) -> list[Figure]:
     chunks = _chunks(whole_file(scratch), sizes.blocks)
     windows = [_windows(chunk) for chunk in chunks]
     lazy = lazy_statistics(tile_ids(*(np.concatenate([getattr(c, axis) for c in chunks]) for axis in "xy")), chunks)
-    with dask_client(threads=2) as client:
+    with local_client(threads=2) as client:
         seconds = interleaved(
             {
                 "read": lambda: [read(chunk.rasters, of) for chunk, of in zip(chunks, windows, strict=True)],

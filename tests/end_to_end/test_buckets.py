@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from commands import Commands, write_config
+from commands import Commands, counts_of, rows_of, write_config
+from dask_processes import DaskProcesses, serve_dask
+from distributed import Client
 from s3_server import KEY, S3, SECRET, s3
 
 __all__ = ["s3"]
@@ -22,11 +25,18 @@ def buckets(s3: S3, worldcover: Path) -> S3:
     return s3
 
 
-def written(folder: Path, options: dict[str, Any], **cluster: int) -> Path:
+@pytest.fixture(scope="module")
+def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaskProcesses]:
+    """A cluster whose processes know no keys and no Prefect."""
+    with serve_dask(tmp_path_factory.mktemp("dask"), "one", "two") as cluster:
+        yield cluster
+
+
+def written(folder: Path, options: dict[str, Any], *, dataset: str = "my campaign", **cluster: Any) -> Path:
     source = {"product": "worldcover-2020", "source": "s3://maps", "storage_options": options}
     return write_config(
         folder,
-        dataset="s3://data/my campaign",
+        dataset=f"s3://data/{dataset}",
         storage_options=options,
         state="sqlite:///state.db",
         landcover=source,
@@ -63,6 +73,36 @@ def test_it_runs_once_and_its_secrets_are_written_nowhere(buckets: S3, earthscri
     for secret in (KEY, SECRET):
         assert secret not in said
         assert [path for path in files if secret.encode() in path.read_bytes()] == []
+
+
+def test_a_cluster_elsewhere_is_told_the_keys_while_the_command_lasts(
+    buckets: S3, earthscribe: Commands, dask: DaskProcesses, tmp_path: Path
+) -> None:
+    config = written(tmp_path, buckets.options, dataset="there", address=dask.address)
+    there = earthscribe("run", config.name, "--verbose", folder=tmp_path)
+    assert there.code == 0, there.stderr
+    (tmp_path / "here").mkdir()
+    config = written(tmp_path / "here", buckets.options, dataset="here", threads=1)
+    assert earthscribe("run", config.name, folder=config.parent).code == 0
+
+    one, other = (buckets.root / "data" / name for name in ("there", "here"))
+    assert rows_of(one / "tiles.parquet") == rows_of(other / "tiles.parquet")
+    assert counts_of(one) == counts_of(other)
+    texts = [
+        [(row["tile_id"], row["text"]) for row in rows_of(path / "captions/rules.parquet")] for path in (one, other)
+    ]
+    assert texts[0] == texts[1]
+
+    logs = dask.log()
+    assert "plugin" in logs, "they log what they are sent"
+    for secret in (KEY, SECRET):
+        assert secret not in logs + there.stdout + there.stderr
+    with Client(dask.address) as client:
+        assert client.run(lambda: __import__("sys").modules.get("prefect")) == dict.fromkeys(client.nthreads())
+        known = client.run(lambda: len(__import__("tasks.storage").storage._ACCESS))
+        assert set(known.values()) == {0}, "they forget the keys when the command ends"
+        plugins = client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.worker_plugins))
+        assert [name for name in plugins if "earthscribe" in name] == []
 
 
 def test_wrong_keys_end_it_with_exit_code_2(buckets: S3, earthscribe: Commands, tmp_path: Path) -> None:
