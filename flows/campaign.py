@@ -34,13 +34,13 @@ def campaign(config: Campaign) -> State[Outcome]:
     dataset = dataset_of(config)
     if config.imagery:
         warn("imagery: chips of images come with a later release; the key is left aside")
-    with stage(dataset):
+    with stage(config):
         found = look(config)
         outcome = plan_tiles(config, found).then(count_tiles(config, found))
     heed()
     outcome = outcome.then(caption_tiles(config))
     heed()
-    with stage(dataset):
+    with stage(config):
         preview = step("draw the preview page", lambda: write_preview(config, found))
     lines = [f"# {config.name}", "", *(f"- {line}" for line in outcome.summary)]
     create_markdown_artifact("\n".join(lines), key="summary", description="What this run did")

@@ -117,7 +117,7 @@ def caption_tiles(config: Campaign, wishes: Wishes | None = None) -> Outcome:
                         _caption_by_asking(config, captioner, mine, wishes, state, ledger, gate, ahead)
                     )
         finally:
-            with stage(dataset):
+            with stage(config):
                 step("write the captions", lambda: export(state, names, dataset))
     if wishes.max_requests is not None and gate.budget is not None:
         outcome = outcome.then(Outcome(attempts=wishes.max_requests - gate.budget))

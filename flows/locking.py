@@ -6,29 +6,45 @@ import contextlib
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from flows.terminal import say
+from tasks.configuration import Campaign
+from tasks.database import locked_on_all_machines
 from tasks.errors import InputError
+from tasks.places import dataset_of
 from tasks.storage import Place
 
 
 @contextlib.contextmanager
-def stage(dataset: Place) -> Iterator[None]:
-    """Holds a dataset's lock on this machine; a second run waits for the first. The kernel drops it at any death.
+def stage(config: Campaign) -> Iterator[None]:
+    """Holds a dataset's lock; a second run waits for the first. It is dropped at any death.
+
+    Runs on one machine meet in a file; those on several in the database of captions, where it is PostgreSQL.
 
     Raises:
-        InputError: the folder cannot be made or written.
+        InputError: the folder cannot be made or written, or the database cannot be opened.
     """
+    dataset = dataset_of(config)
+
+    def tell() -> None:
+        say(f"waiting for another run on {dataset}")
+
+    with _on_this_machine(dataset, tell), locked_on_all_machines(config.state, dataset.url, tell):
+        _sweep(dataset)
+        yield
+
+
+@contextlib.contextmanager
+def _on_this_machine(dataset: Place, tell: Callable[[], None]) -> Iterator[None]:
     descriptor = _open(_lock_file(dataset))
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say(f"waiting for another run on {dataset}")
+            tell()
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        _sweep(dataset)
         yield
     finally:
         os.close(descriptor)
@@ -54,6 +70,6 @@ def _sweep(dataset: Place) -> None:
 def _lock_file(dataset: Place) -> Path:
     if dataset.is_local:
         return Path(dataset.url) / ".lock"
-    # A bucket knows no locks: runs on this machine meet in the user's own folder.
+    # A bucket knows no locks: runs meet in the user's own folder.
     home = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser()
     return home / "earthscribe" / f"{hashlib.sha256(dataset.url.encode()).hexdigest()[:16]}.lock"

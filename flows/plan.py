@@ -26,7 +26,7 @@ def plan(config: Campaign) -> State[Outcome]:
     Args:
         config: The campaign's configuration, as written.
     """
-    with stage(dataset_of(config)):
+    with stage(config):
         return plan_tiles(config, look(config)).state()
 
 

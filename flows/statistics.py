@@ -50,7 +50,7 @@ def statistics(config: Campaign) -> State[Outcome]:
     Args:
         config: The campaign's configuration, as written.
     """
-    with stage(dataset_of(config)):
+    with stage(config):
         found = look(config)
         return plan_tiles(config, found).then(count_tiles(config, found)).state()
 

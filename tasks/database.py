@@ -6,8 +6,10 @@ SQL is common to both.
 
 from __future__ import annotations
 
+import hashlib
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from sqlite3 import Connection as SQLiteConnection
 from sqlite3 import Error as SQLiteError
@@ -44,6 +46,9 @@ PATIENCE = 60
 
 _WRITES = "earthscribe_writes"
 _UPGRADE_LOCK = 0x6561727468  # any number will do, as long as every version of earthscribe takes the same
+
+_LOOK_SECONDS = 0.5
+"""Between two looks whether a lock is free."""
 
 _ADVICE = {
     "SQLITE_BUSY": "another program keeps it locked; wait until that one is done, or end it, and run again",
@@ -108,6 +113,41 @@ def clear_errors(engine: Engine, error_type: type[EarthscribeError] = Earthscrib
         yield
     except DBAPIError as error:
         raise error_type(f"{database_name(engine.url)}: {_explained(error.orig)}") from error
+
+
+@contextmanager
+def locked_on_all_machines(url: str, name: str, tell: Callable[[], None]) -> Iterator[None]:
+    """Holds a lock that all machines know which share a PostgreSQL database; with another database, none.
+
+    It is dropped with the connection, so at any death of its holder.
+
+    Args:
+        url: the database.
+        name: what is locked.
+        tell: called once where somebody else holds the lock.
+
+    Raises:
+        InputError: the database cannot be opened.
+    """
+    engine = _engine(url)
+    if engine.dialect.name != "postgresql":
+        yield
+        return
+    key = int.from_bytes(hashlib.sha256(f"earthscribe {name}".encode()).digest()[:8], signed=True)
+    try:
+        with ExitStack() as stack:
+            with clear_errors(engine, InputError):
+                # No transaction is left open: it would hold up the database's cleaning for as long as the lock is held.
+                connection = stack.enter_context(engine.connect().execution_options(isolation_level="AUTOCOMMIT"))
+                told = False
+                while not connection.scalar(select(func.pg_try_advisory_lock(key))):
+                    if not told:
+                        tell()
+                    told = True
+                    time.sleep(_LOOK_SECONDS)
+            yield
+    finally:
+        engine.dispose()
 
 
 def database_name(url: URL) -> str:
