@@ -32,12 +32,14 @@ class DaskProcesses:
     Attributes:
         folder: where its logs lie.
         port: its scheduler's.
+        talk: how much it logs.
         scheduler: its scheduler's process.
         workers: its workers' processes, of one thread each, by name.
     """
 
     folder: Path
     port: int
+    talk: str
     scheduler: subprocess.Popen[bytes] = field(init=False)
     workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
@@ -87,8 +89,7 @@ class DaskProcesses:
 
     def _start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "AWS_", "DASK_"))}
-        # What it logs by default, at its most talkative.
-        kept["DASK_LOGGING__DISTRIBUTED"] = "debug"
+        kept["DASK_LOGGING__DISTRIBUTED"] = self.talk
         # Workers that may die of the same work before it is given up: one more than these.
         kept["DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES"] = "1"
         command = [sys.executable, "-m", "distributed.cli.dask_" + arguments[0], *arguments[1:]]
@@ -120,16 +121,17 @@ class DaskProcesses:
 
 
 @contextlib.contextmanager
-def serve_dask(folder: Path, *workers: str) -> Iterator[DaskProcesses]:
+def serve_dask(folder: Path, *workers: str, talk: str = "debug") -> Iterator[DaskProcesses]:
     """Runs a cluster for the block's length.
 
     Args:
         folder: for its logs.
         workers: names of its first workers.
+        talk: how much it logs; by default all it can.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    cluster = DaskProcesses(folder, port)
+    cluster = DaskProcesses(folder, port, talk)
     cluster.start_scheduler()
     try:
         cluster.start_workers(*workers)

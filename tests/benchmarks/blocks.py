@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+import xarray as xr
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.vrt import WarpedVRT
@@ -22,7 +23,7 @@ from tasks.statistics.blocks import GridChunk, by_block, source_windows
 from tasks.statistics.counting import count_cells
 from tasks.statistics.dataset import lazy_statistics
 from tasks.statistics.patches import patch_counts
-from tests.benchmarks.made import eleven_classes, listed, table, tiles_of, whole_file
+from tests.benchmarks.made import eleven_classes, listed, table, tiles_of, whole_file, write_maps
 from tests.benchmarks.measuring import Figure, interleaved, ratio
 from tests.benchmarks.sizes import Sizes
 
@@ -42,7 +43,7 @@ def whole_blocks(sizes: Sizes, scratch: Path) -> list[Figure]:
     """Statistics of all blocks of a file, by one thread, by two, and by Dask."""
     chunks = _chunks(whole_file(scratch), sizes.blocks)
     windows = [_windows(chunk) for chunk in chunks]
-    lazy = lazy_statistics(tile_ids(*(np.concatenate([getattr(c, axis) for c in chunks]) for axis in "xy")), chunks)
+    lazy = _lazy(chunks)
     with local_client(threads=2) as client:
         seconds = interleaved(
             {
@@ -60,6 +61,20 @@ def whole_blocks(sizes: Sizes, scratch: Path) -> list[Figure]:
         ratio(f"{n_blocks}: statistics by two threads / by one", two, one, "<=", 0.75),
         ratio(f"{n_blocks}: statistics by Dask / by two plain threads", seconds["dask"], two, "<=", 1.25),
     ]
+
+
+def two_workers(sizes: Sizes, scratch: Path) -> list[Figure]:
+    """Statistics of blocks of all classes by two Dask worker processes of one thread, against one of them."""
+    write_maps(scratch / "maps", [(0, 0)], eleven_classes(8))
+    chunks = _chunks(scratch / "maps", sizes.blocks)
+    lazy = _lazy(chunks)
+    with local_client(workers=1, threads=1) as one, local_client(workers=2, threads=1) as two:
+        seconds = interleaved(
+            {"one": lambda: lazy.compute(scheduler=one.get), "two": lambda: lazy.compute(scheduler=two.get)},
+            sizes.rounds,
+        )
+    what = f"{len(chunks)} blocks: one Dask worker / two"
+    return [ratio(what, seconds["one"], seconds["two"], ">=", 1.6)]
 
 
 def warped_tiles(sizes: Sizes, scratch: Path) -> list[Figure]:
@@ -124,6 +139,11 @@ def _chunks(source: Path, blocks: int) -> list[GridChunk]:
     x, y = tiles_of(found)
     rasters = tuple(found.rasters.values())
     return [GridChunk(x[index], y[index], rasters, table().ids) for index in by_block(x, y)][-blocks:]
+
+
+def _lazy(chunks: Sequence[GridChunk]) -> xr.Dataset:
+    x, y = (np.concatenate([getattr(chunk, axis) for chunk in chunks]) for axis in "xy")
+    return lazy_statistics(tile_ids(x, y), chunks)
 
 
 def _windows(chunk: GridChunk) -> list[list[Window]]:

@@ -34,15 +34,26 @@ class Ran:
     peak: float
 
 
-def campaign(folder: Path, source: Path, tiles: Mapping[str, Any], *, threads: int = 2, product: str = PRODUCT) -> Path:
-    """Writes a configuration; its dataset lies in the same folder, which it makes."""
+def campaign(
+    folder: Path,
+    source: Path,
+    tiles: Mapping[str, Any],
+    *,
+    threads: int = 2,
+    address: str | None = None,
+    product: str = PRODUCT,
+) -> Path:
+    """Writes a configuration; its dataset lies in the same folder, which it makes.
+
+    It computes by threads of its own process, or on the cluster at an address.
+    """
     folder.mkdir(parents=True)
     content = {
         "dataset": "./dataset",
         "landcover": {"product": product, "source": str(source), "storage_options": {}},
         # What is excluded costs less than what is kept.
         "tiles": {"min_valid": 0, "max_share": {}, "min_classes": 0, **tiles},
-        "cluster": {"threads": threads},
+        "cluster": {"address": address} if address else {"threads": threads},
         "captioners": [{"name": "rules", "prompt": "rules"}],
     }
     config = folder / "campaign.yaml"
@@ -50,11 +61,13 @@ def campaign(folder: Path, source: Path, tiles: Mapping[str, Any], *, threads: i
     return config
 
 
-def run(command: str, config: Path) -> Ran:
-    """Runs a command with a Prefect home beside its configuration, so with a server of its own."""
+def run(command: str, config: Path, server: str | None = None) -> Ran:
+    """Runs a command with a Prefect home beside its configuration, so with a server of its own where none is named."""
     took = config.with_name("took.json")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     environment["PREFECT_HOME"] = str(_home(config))
+    if server:
+        environment["PREFECT_API_URL"] = server
     start = time.perf_counter()
     subprocess.run(
         [sys.executable, "-m", "tests.benchmarks.peak", str(took), command, str(config), "--quiet"],

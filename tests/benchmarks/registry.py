@@ -11,12 +11,14 @@ from tests.benchmarks.sizes import Sizes
 
 BENCHMARKS: Mapping[str, Callable[[Sizes, Path], list[Figure]]] = {
     "whole-blocks": blocks.whole_blocks,
+    "two-workers": blocks.two_workers,
     "warped-tiles": blocks.warped_tiles,
     "eleven-classes": blocks.eleven_class_block,
     "sparse-tiles": sparse.sparse_tiles,
     "memory-of-areas": memory.memory_of_areas,
     "memory-of-plans": memory.memory_of_plans,
     "orchestration": orchestration.orchestration,
+    "orchestration-on-servers": orchestration.orchestration_on_servers,
     "task-runs-of-chips": orchestration.task_runs_of_chips,
     "task-runs-of-files": orchestration.task_runs_of_files,
     "growth": growth.growth,
