@@ -22,6 +22,23 @@ import pytest
 WITHOUT_PREFECT = "import sys; sys.modules['prefect'] = None\n"
 """A preload that has an import of Prefect fail."""
 
+_AT_WORK = "at-work"
+
+
+def slowly(seconds: float) -> str:
+    """A preload of workers that take so much longer for each piece of work, and tell when they are at it."""
+    return f"""{WITHOUT_PREFECT}
+import pathlib, time
+from tasks.statistics.blocks import GridChunk
+def slowly(self, count=GridChunk.count):
+    pathlib.Path("{_AT_WORK}").touch()
+    time.sleep({seconds})
+    return count(self)
+if GridChunk.count.__name__ != "slowly":  # Dask runs a preload twice
+    GridChunk.count = slowly
+"""
+
+
 _STARTING_SECONDS = 60
 
 
@@ -76,10 +93,17 @@ class DaskProcesses:
         for name in list(self.workers):
             self.kill_worker(name)
 
+    def await_work(self) -> None:
+        """Waits until one of the slow workers is at it."""
+        while not (self.folder / _AT_WORK).exists():
+            time.sleep(0.02)
+        (self.folder / _AT_WORK).unlink()
+
     def restore(self) -> None:
         """Ends all workers, forgets their logs, and sees to it that there is a scheduler."""
         for name in list(self.workers):
             self.kill_worker(name)
+        (self.folder / _AT_WORK).unlink(missing_ok=True)
         if self.scheduler.poll() is not None:
             self.start_scheduler()
 

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import xarray as xr
-from dask_processes import WITHOUT_PREFECT, DaskProcesses, serve_dask
+from dask_processes import WITHOUT_PREFECT, DaskProcesses, serve_dask, slowly
 from distributed import Client
 
 from flows import computing as module
@@ -27,16 +27,7 @@ from tasks.statistics.dataset import lazy_statistics
 from tasks.statistics.patches import Counts
 from tasks.storage import Place
 
-SLOWLY = f"""{WITHOUT_PREFECT}
-import pathlib, time
-from tasks.statistics.blocks import GridChunk
-def slowly(self, count=GridChunk.count):
-    pathlib.Path("at-work").touch()
-    time.sleep(0.25)
-    return count(self)
-if GridChunk.count.__name__ != "slowly":  # Dask runs a preload twice
-    GridChunk.count = slowly
-"""
+SLOWLY = slowly(0.25)
 DEADLY = f"""{WITHOUT_PREFECT}
 import os
 from tasks.statistics.blocks import GridChunk
@@ -80,15 +71,6 @@ def dask(scheduler: DaskProcesses) -> Iterator[DaskProcesses]:
     """A scheduler, no worker yet."""
     yield scheduler
     scheduler.restore()
-    (scheduler.folder / "at-work").unlink(missing_ok=True)
-
-
-def await_work(dask: DaskProcesses) -> None:
-    """Waits until a worker that counts slowly is at it."""
-    at_work = dask.folder / "at-work"
-    while not at_work.exists():
-        time.sleep(0.02)
-    at_work.unlink()
 
 
 def lazy(chunks: list[GridChunk]) -> xr.Dataset:
@@ -126,7 +108,7 @@ def test_a_worker_that_dies_costs_its_work_only(
 ) -> None:
     dask.start_workers("one", "two", preload=SLOWLY)
     counting = start()
-    await_work(dask)
+    dask.await_work()
     dask.kill_worker("one")
     assert not counting.done()
     assert np.array_equal(counting.result(60), expected)
@@ -137,7 +119,7 @@ def test_a_scheduler_that_returns_costs_another_try(
 ) -> None:
     dask.start_workers("one", preload=SLOWLY)
     counting = start()
-    await_work(dask)
+    dask.await_work()
     dask.kill_scheduler()
     dask.start_scheduler()
     dask.start_workers("two")
@@ -154,7 +136,7 @@ def test_a_scheduler_that_does_not_return_is_told(
     monkeypatch.setattr("flows.cluster.CONNECT_SECONDS", 0.5)
     dask.start_workers("one", preload=SLOWLY)
     counting = start()
-    await_work(dask)
+    dask.await_work()
     dask.kill_scheduler()
     with pytest.raises(ClusterError, match=f"{dask.address} has not come back for 0 seconds.*run the command again"):
         counting.result(60)
@@ -205,7 +187,7 @@ def test_other_versions_are_refused_of_a_worker_that_joins_later(
 ) -> None:
     dask.start_workers("one", preload=SLOWLY)
     counting = start()
-    await_work(dask)
+    dask.await_work()
     dask.start_workers("old", preload=OF_ANOTHER_VERSION)
     dask.kill_worker("one")
     with pytest.raises(InputError, match=r"earthscribe: .* here, 0.0.9 on the worker on "):
