@@ -61,7 +61,7 @@ def orchestration_on_servers(sizes: Sizes, scratch: Path) -> list[Figure]:
     folders = iter(range(1_000_000))
     (scratch / "logs").mkdir()
 
-    with serve_dask(scratch / "logs", "one", "two", talk="warning") as dask, _prefect_server(scratch) as server:
+    with serve_dask(scratch / "logs", "one", "two", talk="info") as dask, _prefect_server(scratch) as server:
 
         def command(area: list[float]) -> None:
             folder = scratch / str(next(folders))
