@@ -197,6 +197,22 @@ def captions(config: Path, form: str, output: Path | None) -> None:
 
 
 @app.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--recipe", type=click.Choice(["text", "vision"]), default="text", help="Of rows that name none.", show_default=True
+)
+def check(file: Path, recipe: str) -> None:
+    """Check any captions: rows of JSON with a text and its tile's counts.
+
+    Each row of FILE holds `text`, the six columns of statistics, and perhaps `recipe`.
+    It is printed again with `flags` and `mended`. With - for FILE, rows come from standard input.
+    """
+    from tasks.checks.rows import check_rows
+
+    check_rows(file, recipe, sys.stdout.buffer)
+
+
+@app.command()
 @_CONFIG
 @click.argument("tile_id")
 @click.option("--captioner", metavar="NAME", help="Default: the first that asks an endpoint.")

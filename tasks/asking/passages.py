@@ -11,11 +11,10 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 
 from tasks.endpoints.answers import Code
-from tasks.landcover.classes import TOKENS
-from tasks.wording.lexicon import lexicon
+from tasks.wording.reading import named_classes
 
 _REMARK_WORDS = 40
 """A remark around captions is shorter than this, and names no class."""
@@ -91,14 +90,6 @@ def passages(text: str, finish: str, expected: int) -> list[Passage]:
     captions = _merged([part for at, one in enumerate(found) if (part := _caption(one, at == len(found) - 1))])
     # Where nothing looks like a caption, what there is stands for one.
     return captions or [passage for passage in found if passage.text]
-
-
-def named_classes(text: str) -> frozenset[int]:
-    """Ids of the classes that a text names, but for those that it says are not there."""
-    pattern, ids = _class_words()
-    return frozenset(
-        ids[found["noun"].lower()] for found in pattern.finditer(" ".join(text.split())) if not found["denied"]
-    )
 
 
 def words(text: str) -> tuple[str, ...]:
@@ -208,20 +199,3 @@ def _is_remark(text: str) -> bool:
     if len(text.split()) >= _REMARK_WORDS:
         return False
     return text.rstrip("*_ ").endswith(":") or bool(_REMARK.match(text) and not named_classes(text))
-
-
-@cache
-def _class_words() -> tuple[re.Pattern[str], dict[str, int]]:
-    """A pattern of all words for classes, longest first, and the class id of each of them."""
-    ids: dict[str, int] = {}
-    for index, token in enumerate(TOKENS):
-        if index == 0:
-            continue
-        own = lexicon().nouns(index)
-        for noun in [*(noun.text for noun in (*own.names, *own.synonyms)), token.replace("_", " ")]:
-            ids.update({noun: index, f"{noun}s": index, noun.replace("-", " "): index})
-    alternatives = "|".join(re.escape(noun) for noun in sorted(ids, key=len, reverse=True))
-    denial = (
-        r"(?P<denied>\b(?:no|without|free of|free from|absence of|lacks?|lacking|devoid of)\s+(?:any\s+|visible\s+)*)"
-    )
-    return re.compile(rf"{denial}?\b(?P<noun>{alternatives})\b", re.IGNORECASE), ids

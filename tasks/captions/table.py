@@ -5,7 +5,6 @@ Rows are streamed: no function here holds a campaign in memory.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, BinaryIO
@@ -15,6 +14,7 @@ import pyarrow.parquet as pq
 
 from tasks.captions.state import KIND, VARIANT, Caption
 from tasks.errors import InputError
+from tasks.json_lines import json_line
 
 SHOWN = pa.schema(
     [
@@ -50,9 +50,6 @@ Row = Mapping[str, Any]
 
 _GROUP = 5000
 
-# JSON leaves these as they are, but terminals obey some of them and some readers take others for a line's end.
-_ESCAPES = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029)}
-
 
 def shown_rows(captioner: str, tile_ids: Iterable[str], current: Iterable[Caption]) -> Iterator[Row]:
     """One row for each tile that a captioner is to describe, ordered by tile ID; `pending` where it has no caption.
@@ -79,9 +76,7 @@ def shown_rows(captioner: str, tile_ids: Iterable[str], current: Iterable[Captio
 def write_jsonl(rows: Iterable[Row], file: BinaryIO) -> None:
     """Writes rows of `SHOWN` as JSON, one object a line, in UTF-8, the keys in the order of the columns."""
     for row in rows:
-        ordered = {name: row[name] for name in SHOWN.names}
-        line = json.dumps(ordered, ensure_ascii=False).translate(_ESCAPES)
-        file.write(line.encode() + b"\n")
+        file.write(json_line({name: row[name] for name in SHOWN.names}))
 
 
 def write_parquet(rows: Iterable[Row], file: BinaryIO) -> None:

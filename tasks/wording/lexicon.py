@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from tasks.landcover.classes import TOKENS
+from tasks.landcover.classes import ID_OF_TOKEN, TOKENS
 from tasks.statistics.patches import PATCHES
 
 
@@ -44,10 +44,12 @@ class ClassWords:
     Attributes:
         names: safe on their own; the first mention of a class in a caption is one of them.
         synonyms: understood anywhere, written only once a name has been.
+        understood: further nouns and adjectives that mean it, never written.
     """
 
     names: tuple[Noun, ...]
     synonyms: tuple[Noun, ...]
+    understood: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -96,11 +98,27 @@ class Region:
 
 
 @dataclass(frozen=True)
+class Ambiguous:
+    """Words that several classes may be called by.
+
+    Attributes:
+        classes: their ids, the likeliest first.
+        words: the words.
+    """
+
+    classes: tuple[int, ...]
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Lexicon:
     """All words of captions.
 
     Attributes:
         classes: by class id; None at id 0, which is no data.
+        either: words that stand for one of several classes.
+        ignored: phrases that only sound like a class.
+        denying: by class id, single words that deny it.
         sizes: bands in ascending order, the first from 0.
         portions: nouns that a size is said of, in the singular.
         traces: what stands in for a size where there is next to nothing.
@@ -108,6 +126,9 @@ class Lexicon:
     """
 
     classes: tuple[ClassWords | None, ...]
+    either: tuple[Ambiguous, ...]
+    ignored: tuple[str, ...]
+    denying: Mapping[int, tuple[str, ...]]
     sizes: tuple[Size, ...]
     portions: tuple[str, ...]
     traces: Traces
@@ -155,6 +176,12 @@ def parse(content: Mapping[str, Any]) -> Lexicon:
             raise ValueError(f"sizes.{size.name}.spoken: expected some of {', '.join(size.words)}")
     return Lexicon(
         classes=(None, *(_class_words(token, classes[token]) for token in TOKENS[1:])),
+        either=tuple(
+            Ambiguous(tuple(ID_OF_TOKEN[token] for token in entry["classes"]), tuple(entry["words"]))
+            for entry in content["either"]
+        ),
+        ignored=tuple(phrase for phrases in content["ignored"] for phrase in phrases),
+        denying={ID_OF_TOKEN[entry["class"]]: tuple(entry["words"]) for entry in content["denying"]},
         sizes=sizes,
         portions=tuple(content["portions"]),
         traces=Traces(content["traces"]["below"], tuple(content["traces"]["phrases"])),
@@ -166,6 +193,7 @@ def _class_words(token: str, content: Mapping[str, Any]) -> ClassWords:
     words = ClassWords(
         names=tuple(_noun(noun) for noun in content.get("names", ())),
         synonyms=tuple(_noun(noun) for noun in content.get("synonyms", ())),
+        understood=tuple(content.get("understood", ())),
     )
     numbers = {noun.number for noun in words.names}
     if not numbers & {"singular", "plural"} or not numbers & {"singular", "amount"}:

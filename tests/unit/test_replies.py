@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.asking.passages import named_classes
 from tasks.asking.replies import Asked, Part, match
 from tasks.landcover.classes import ID_OF_TOKEN
+from tasks.wording.reading import named_classes
 
 COAST = "Open water fills the west of the scene, and bare land runs along its shore. The theme is a coast."
 TOWN = "Developed areas take up most of the scene, with a few trees in the south. The theme is a town."

@@ -1,0 +1,111 @@
+"""Checks of what a caption says of classes, against the tile's counts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
+
+from tasks.checks.facts import Facts
+from tasks.checks.flags import Flag
+from tasks.checks.settings import Settings
+from tasks.landcover.classes import ID_OF_TOKEN, N_IDS
+from tasks.wording.marks import Mention
+from tasks.wording.reading import Reading
+from tasks.wording.vocabulary import Extent
+
+_TREE = ID_OF_TOKEN["tree"]
+_MANGROVES = ID_OF_TOKEN["mangroves"]
+_SIGN = re.compile(r"[;.!?]")
+_LISTING = frozenset({"and", "or", "with", "alongside", "besides", "plus", "while", "whereas", ";", "."})
+
+
+Named: TypeAlias = Sequence[tuple[Mention, int]]
+"""The classes that a caption names as there: where it does, and the id that is meant."""
+
+
+def named(reading: Reading, facts: Facts) -> Named:
+    """The classes that a caption names as there. "Trees" that are the mangroves of their sentence are mangroves."""
+    found = [(mention, facts.meant(mention.classes)) for mention in reading.mentions if not mention.denied]
+    if facts.has(_TREE) or not facts.has(_MANGROVES):
+        return found
+    mangroves = [mention for mention, class_id in found if class_id == _MANGROVES]
+    return [
+        (mention, _MANGROVES if class_id == _TREE and _is_one_of(mention, mangroves, reading.tokens.text) else class_id)
+        for mention, class_id in found
+    ]
+
+
+def absent_classes(said: Named, facts: Facts) -> Iterator[Flag]:
+    """Classes that are named as there and have no pixel in the tile."""
+    for mention, class_id in said:
+        if not facts.has(class_id):
+            yield Flag("absent-class", *mention.span, class_id)
+
+
+def empty_regions(said: Named, facts: Facts) -> Iterator[Flag]:
+    """Classes that are placed in a region in all of whose patches they have no pixel."""
+    for mention, class_id in said:
+        if facts.has(class_id) and _is_misplaced(mention, class_id, facts):
+            yield Flag("region-empty", *mention.span, class_id)
+
+
+def wrong_dominants(reading: Reading, facts: Facts, settings: Settings) -> Iterator[Flag]:
+    """Classes that are called dominant and trail the largest clearly; of several together, one that leads is enough."""
+    for leading in reading.leading:
+        class_ids = [facts.meant(mention.classes) for mention in leading.mentions]
+        if all(facts.trails(class_id, settings.dominant_trails) for class_id in class_ids):
+            for class_id in class_ids:
+                if facts.has(class_id):
+                    yield Flag("wrong-dominant", *leading.span, class_id)
+
+
+def missing_classes(said: Named, text: str, facts: Facts, settings: Settings) -> Iterator[Flag]:
+    """The dominant class, and every other of a share that must be named, where it is not named."""
+    there = {class_id for _, class_id in said}
+    for class_id in range(1, N_IDS):
+        if class_id in there or not facts.has(class_id):
+            continue
+        if class_id == facts.dominant:
+            yield Flag("dominant-missing", 0, len(text), class_id)
+        elif facts.is_at_least(class_id, settings.must_be_named):
+            yield Flag("class-missing", 0, len(text), class_id)
+
+
+def wrong_sizes(said: Named, facts: Facts, settings: Settings) -> Iterator[Flag]:
+    """Sizes that are out of step with the share of their class where it is placed."""
+    for mention, class_id in said:
+        if mention.size is None or not facts.has(class_id) or _is_misplaced(mention, class_id, facts):
+            continue
+        rows = _rows(mention)
+        percent = facts.percent(class_id, rows) if rows else None
+        least, most = settings.sizes[mention.size]
+        if percent is not None and not least <= percent <= most:
+            yield Flag("size-word", *mention.size_span, class_id)
+
+
+def _is_misplaced(mention: Mention, class_id: int, facts: Facts) -> bool:
+    return not mention.beside and any(
+        not facts.in_any(class_id, rows)
+        for region in mention.regions
+        if region.extent is Extent.PLACED
+        for rows in region.claims
+    )
+
+
+def _rows(mention: Mention) -> tuple[int, ...]:
+    """The patches in which a mention is placed, where they are one region; the whole where it is in none."""
+    if mention.of_whole:
+        return (0,)
+    placed = [rows for region in mention.regions for rows in region.claims]
+    return placed[0] if len(mention.regions) == len(placed) == 1 else ()
+
+
+def _is_one_of(tree: Mention, mangroves: Sequence[Mention], text: str) -> bool:
+    """Whether "trees" speaks of mangroves: of one sentence, and not listed beside them."""
+    for other in mangroves:
+        (_, end), (start, _) = sorted((other.span, tree.span))
+        between = _SIGN.sub(r" \g<0> ", text[end:start].lower()).split()
+        if between and between != [","] and _LISTING.isdisjoint(between):
+            return True
+    return False

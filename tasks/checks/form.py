@@ -1,0 +1,88 @@
+"""Checks of a caption's form: one paragraph of English prose, whole, neither short nor long, and no refusal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from tasks.checks.flags import Flag
+from tasks.checks.language import foreign_sentences
+from tasks.checks.settings import Settings
+from tasks.wording.tokens import Tokens
+
+_SIGNS = frozenset("*_`#<[{|~•\n")
+"""Without one of these, and with a letter at its start, a text has no markup."""
+
+_MARKUP = re.compile(
+    r"\*\*|__|`|~~|•"
+    r"|^\s*#{1,6}\s"  # heading
+    r"|^\s*[-*+•–▪◦>]\s"  # bullet
+    r"|^\s*\(?\d{1,2}[.)]\s"  # number
+    r"|</?[a-zA-Z][^>]*>|\[[^\]]+\]\([^)]+\)|\|.*\|"
+    r"|(?<![\w*])\*[^\s*][^*]*\*(?!\w)",  # emphasis
+    re.MULTILINE,
+)
+_JSON = re.compile(r"\A\s*[{\[].*[}\]]\s*\Z", re.DOTALL)
+_NUMBERED = re.compile(r"(?:^|[\s:;,.])\(?(?:\d|[a-h]|i{1,3}|iv)[.)]\s+(?=\w)")
+_LABEL = re.compile(
+    r"\A\W*(?:image|scene|picture|tile|title|description|summary|overview|paragraph|analysis|land cover)"
+    r"\s*(?:\d|one|two|three|four)?\s*:",
+    re.IGNORECASE,
+)
+_SIDE = r"(?:top|bottom|upper|lower|middle|cent(?:er|re)|central|left|right|north\w*|south\w*|east\w*|west\w*)"
+_REGION_LABEL = re.compile(rf"(?:\A|[.;!?]\s+)(?:overall|(?:the )?{_SIDE}(?:[- ]\w+){{0,3}}):\s", re.IGNORECASE)
+_CLOSE = r"[\"'”’)\]*_`]*\s*\Z"
+_WHOLE = re.compile(rf"[.!?。！？]{_CLOSE}")
+_TRAILS = re.compile(rf"(?:\.{{2,}}|…){_CLOSE}")
+_DANGLES = re.compile(
+    r"\b(?:the|a|an|and|or|but|its|their|with|of|from|which|as|than|into|between|including|such as|while)\." + _CLOSE,
+    re.IGNORECASE,
+)
+
+
+def refuses(tokens: Tokens, settings: Settings) -> bool:
+    """Whether the text is an apology, or says that there is no caption, instead of one."""
+    if len(tokens.words) > settings.refusal_words:
+        return False
+    return any((starts and not first) or not starts for first, _, starts in settings.refusals.found(tokens.words))
+
+
+def bad_format(tokens: Tokens) -> Iterator[Flag]:
+    """Lists, markup, headings, several paragraphs, sentences of another language."""
+    text = tokens.text
+    if not _SIGNS.isdisjoint(text) or not text[:1].isalpha():
+        for pattern in (_JSON, _MARKUP):
+            if match := pattern.search(text):
+                yield Flag("format", *match.span())
+    lead = len(text) - len(text.lstrip())
+    end = text.find("\n", lead)
+    if end >= 0 and text[end:].strip():
+        yield Flag("format", end, end + 1)
+    for pattern, sign in ((_NUMBERED, ")."), (_REGION_LABEL, ":")):
+        found = list(pattern.finditer(text)) if any(text.count(one) > 1 for one in sign) else []
+        if len(found) > 1:
+            yield Flag("format", found[0].start(), found[-1].end())
+    for span in foreign_sentences(tokens):
+        yield Flag("format", *span)
+
+
+def label(text: str) -> Iterator[Flag]:
+    """A label before the caption, such as "Summary:"."""
+    if match := _LABEL.match(text):
+        yield Flag("format", *match.span())
+
+
+def bad_length(tokens: Tokens, settings: Settings) -> Iterator[Flag]:
+    """Too few words or too many."""
+    if not settings.fewest_words <= len(tokens.text.split()) <= settings.most_words:
+        yield Flag("length", 0, len(tokens.text))
+
+
+def cut_off(tokens: Tokens) -> Iterator[Flag]:
+    """An unfinished sentence at the end."""
+    text = tokens.text
+    if _JSON.match(text):
+        return
+    if not _WHOLE.search(text) or _TRAILS.search(text) or _DANGLES.search(text):
+        first = tokens.sentences[-1][0] if tokens.sentences else 0
+        yield Flag("cut-off", tokens.starts[first] if tokens.starts else 0, len(text))

@@ -1,0 +1,66 @@
+"""Checks of the words of a caption: hedges, colours, other images, the request, numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from tasks.checks.flags import Flag
+from tasks.checks.settings import Settings
+from tasks.wording.tokens import Tokens
+
+_TENS = "ten|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
+_PERCENT = re.compile(
+    rf"(?:\d[\d.,]*|\b(?:{_TENS}|one|two|three|four|five|six|seven|eight|nine|a few|hundred)(?:[- ]\w+)?)?\s*"
+    r"(?:%|\bper\s?cent\b|\bpct\b)",
+    re.IGNORECASE,
+)
+_DECIMAL = re.compile(
+    r"(?<![\d.,])(?:[01]?\.\d+|[01],\d{2})(?![\d.]*\d)(?!\s?(?:m|km|ha|metres?|meters?|kilomet\w+|hectares?|°|degrees?)\b)"
+)
+_PERCENT_WORDS = frozenset({"percent", "cent", "pct"})
+_DIGITS = frozenset("0123456789")
+_A_MONTH = re.compile(r"May\s+(?:\d|and\b|to\b|or\b)")
+
+
+def bad_words(tokens: Tokens, settings: Settings) -> Iterator[Flag]:
+    """Words and phrases that the recipe forbids, each with its own code."""
+    words, text = tokens.words, tokens.text
+    for first, last, code in settings.words.found(words):
+        if code is None:
+            continue
+        start, end = tokens.span(first, last)
+        if code == "colour-word" and _is_a_name(tokens, first):
+            continue
+        if code == "cross-image" and last + 1 < len(words) and words[last + 1] in settings.not_images:
+            continue
+        if words[first] == "may" and _A_MONTH.match(text, start):
+            continue
+        yield Flag(code, start, end)
+
+
+def comparing_start(tokens: Tokens, settings: Settings) -> Iterator[Flag]:
+    """A first word that compares with another image: "Similarly, ..."."""
+    for first, last, _ in settings.starts.found(tokens.words, 0, min(8, len(tokens.words))):
+        if first == 0:
+            yield Flag("cross-image", *tokens.span(first, last - 1))
+
+
+def numbers(tokens: Tokens) -> Iterator[Flag]:
+    """Percentages and decimal shares."""
+    text = tokens.text
+    if "%" in text or not _PERCENT_WORDS.isdisjoint(tokens.words):
+        for match in _PERCENT.finditer(text):
+            yield Flag("number", *match.span())
+    if not _DIGITS.isdisjoint(text):
+        for match in _DECIMAL.finditer(text):
+            yield Flag("number", *match.span())
+
+
+def _is_a_name(tokens: Tokens, at: int) -> bool:
+    """Whether a colour is part of a name, such as the Red Sea: both words have capitals."""
+    if at + 1 >= len(tokens.words):
+        return False
+    follows = tokens.text[tokens.starts[at + 1]]
+    begins = tokens.text[tokens.starts[at]]
+    return begins.isupper() and follows.isupper() and tokens.starts[at + 1] - tokens.ends[at] == 1

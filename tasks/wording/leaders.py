@@ -1,0 +1,210 @@
+"""Which classes a sentence calls dominant in the whole tile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from tasks.wording.marks import Mark, Mention
+from tasks.wording.tokens import Tokens
+from tasks.wording.vocabulary import Kind, grammar
+
+_BACK = 3
+"""Words before a leading word among which one may take its lead away."""
+
+_THROUGH = 1
+"""Words that are not in `how_through` and may still stand between "mostly" and its class."""
+
+_OTHERS = frozenset({"other", "others", "another", "several", "various"})
+_THEME = frozenset({"this", "scene", "image", "tile", "here", "therefore", "thus", "then", "clearly"})
+"""What may stand between "main theme" and its class beside the words of grammar.yaml."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leading:
+    """Classes that are called dominant in the whole tile, one or several together.
+
+    Attributes:
+        mentions: the classes.
+        span: where this is said.
+    """
+
+    mentions: tuple[Mention, ...]
+    span: tuple[int, int]
+
+
+def leaders(tokens: Tokens, marks: Sequence[Mark]) -> Iterator[Leading]:
+    """What one sentence, whose classes are placed, calls dominant in the whole tile."""
+    for at, mark in enumerate(marks):
+        if mark.kind is not Kind.LEADS or _is_taken_away(tokens, marks, at):
+            continue
+        how = mark.meaning.how
+        if how == "partitive" and not _is_of_the_scene(tokens, mark):
+            continue
+        group = _group(tokens, marks, at, how)
+        if (
+            group
+            and all((mention.of_whole or mention.aside) and not mention.denied for mention in group)
+            and not _is_local(marks, at)
+        ):
+            yield Leading(tuple(group), tokens.span(mark.first, mark.last))
+
+
+def _is_taken_away(tokens: Tokens, marks: Sequence[Mark], at: int) -> bool:
+    """Whether a word before it says that it does not lead: "the second most common"."""
+    first = marks[at].first
+    start = max(first - _BACK, marks[at - 1].last + 1 if at and marks[at - 1].kind is not Kind.DENIES else 0)
+    return not grammar().leads_not.isdisjoint(tokens.words[start:first])
+
+
+def _is_of_the_scene(tokens: Tokens, mark: Mark) -> bool:
+    """Whether the scene comes after "most of", or nothing: "trees take the largest share"."""
+    words = tokens.words
+    at = mark.last + 1
+    if at < len(words) and words[at] == "of":
+        at += 1
+    while at < len(words) and words[at] in {"the", "this", "its", "entire", "whole", "all"}:
+        at += 1
+    if any(first == at for first, _, _ in grammar().scene.found(words, at, min(at + 3, len(words)))):
+        return True
+    return at == mark.last + 1 and words[mark.last] != "of"
+
+
+def _is_local(marks: Sequence[Mark], at: int) -> bool:
+    """Whether the lead itself is placed: "trees dominate in the south", "where trees dominate"."""
+    for mark in marks[at + 1 : at + 3]:
+        if mark.kind is Kind.REGION and mark.meaning.region is not None:
+            return mark.meaning.region.extent.name != "WHOLE"
+        if mark.kind in (Kind.COMMA, Kind.BREAK, Kind.WITH, Kind.AND):
+            return False
+    return False
+
+
+def _group(tokens: Tokens, marks: Sequence[Mark], at: int, how: str) -> list[Mention]:
+    """The classes that lead by the leading word at a place among the marks."""
+    if how == "by":
+        return [] if _has_subject(marks, at) else _after(tokens, marks, at)
+    if how == "how":
+        return _of_the_whole(tokens, marks, at)
+    if how == "theme":
+        return _as_theme(tokens, marks, at)
+    before = _before(tokens, marks, at)
+    if how == "verbs":
+        return before or (_after(tokens, marks, at) if tokens.words[marks[at].first].endswith("ing") else [])
+    if _is_said_of_the_next(marks, at, how) or _says_which(tokens, marks, at):
+        return _after(tokens, marks, at)
+    return before or _after(tokens, marks, at)
+
+
+def _is_said_of_the_next(marks: Sequence[Mark], at: int, how: str) -> bool:
+    """Whether a leading word is the adjective of a class: "the dominant tree cover"."""
+    follows = marks[at + 1] if at + 1 < len(marks) else None
+    return how == "named" and follows is not None and bool(follows.mention) and follows.first <= marks[at].last + 2
+
+
+def _as_theme(tokens: Tokens, marks: Sequence[Mark], at: int) -> list[Mention]:
+    """The only class after "the main theme is", where hardly anything stands between."""
+    rest = [mark for mark in marks[at + 1 :] if mark.mention]
+    known = grammar().how_through | grammar().fillers | _THEME
+    plain = len(rest) == 1 and known.issuperset(tokens.words[marks[at].last + 1 : rest[0].first])
+    return [mark.mention for mark in rest if mark.mention] if plain else []
+
+
+def _has_subject(marks: Sequence[Mark], at: int) -> bool:
+    """Whether it is a class that "is dominated by": the coast is, and not the scene."""
+    if at < 2 or marks[at - 1].kind is not Kind.VERB:
+        return False
+    return marks[at - 2].mention is not None
+
+
+def _says_which(tokens: Tokens, marks: Sequence[Mark], at: int) -> bool:
+    """Whether a class comes after a verb that follows at once: "the dominant class here is trees"."""
+    rest = marks[at + 1 : at + 3]
+    if len(rest) < 2 or rest[0].kind is not Kind.VERB or rest[1].mention is None:
+        return False
+    return not {",", "and"} & set(tokens.words[marks[at].last + 1 : rest[1].first])
+
+
+def _after(tokens: Tokens, marks: Sequence[Mark], at: int) -> list[Mention]:
+    """The next class, and those listed with it."""
+    group: list[Mention] = []
+    end = 0
+    for mark in marks[at + 1 :]:
+        if mark.mention is None:
+            if mark.kind in (Kind.BREAK, Kind.WITH, Kind.DENIES, Kind.LEADS) or (
+                group and mark.kind in (Kind.VERB, Kind.REGION)
+            ):
+                break
+            continue
+        if group and not _is_listed(tokens, end, mark.first):
+            break
+        if not group and not _OTHERS.isdisjoint(tokens.words[marks[at].last + 1 : mark.first]):
+            break  # "most of the scene belongs to other classes, such as"
+        group.append(mark.mention)
+        end = mark.last
+    return group
+
+
+def _before(tokens: Tokens, marks: Sequence[Mark], at: int) -> list[Mention]:
+    """The class before, and those listed with it."""
+    group: list[Mention] = []
+    start = 0
+    for mark in reversed(marks[:at]):
+        if mark.mention is None:
+            if mark.kind in (Kind.BREAK, Kind.DENIES) or (group and mark.kind in (Kind.VERB, Kind.REGION, Kind.WITH)):
+                break
+            if not group and mark.kind in (Kind.REGION, Kind.AND):
+                break
+            if not group and mark.kind is Kind.WITH and mark.last + _BACK < marks[at].first:
+                break  # but "shrubs, with more than half of the scene"
+            continue
+        if group and not _is_listed(tokens, mark.last, start):
+            break
+        group.insert(0, mark.mention)
+        start = mark.first
+    return group
+
+
+def _of_the_whole(tokens: Tokens, marks: Sequence[Mark], at: int) -> list[Mention]:
+    """The class after "mostly", where it is the scene that consists of it."""
+    for mark in reversed(marks[:at]):
+        if mark.mention:
+            return []
+        if mark.kind in (Kind.BREAK, Kind.WITH):
+            break
+    follows = next((mark for mark in marks[at + 1 :] if mark.kind is not Kind.VERB), None)
+    if follows is None or follows.mention is None:
+        return []
+    gap = tokens.words[marks[at].last + 1 : follows.first]
+    if sum(word not in grammar().how_through for word in gap) > _THROUGH or "," in gap:
+        return []
+    if any(
+        word
+        in {
+            "in",
+            "along",
+            "at",
+            "on",
+            "near",
+            "around",
+            "between",
+            "towards",
+            "within",
+            "surrounded",
+            "bordered",
+            "lined",
+            "absent",
+        }
+        for word in gap
+    ):
+        return []
+    return _after(tokens, marks, at)
+
+
+def _is_listed(tokens: Tokens, end: int, start: int) -> bool:
+    """Whether nothing but a list's own words lies between two classes."""
+    gap = tokens.words[end + 1 : start]
+    return any(word in {",", "and", "or", "&"} for word in gap) and all(
+        word in {",", "and", "or", "&", "a", "an", "the", "some", "of", "both"} or word in grammar().fillers
+        for word in gap
+    )

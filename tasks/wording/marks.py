@@ -1,0 +1,95 @@
+"""The phrases of a sentence that matter, and the classes that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from tasks.wording.tokens import Tokens
+from tasks.wording.vocabulary import Extent, Kind, Meaning, Region, grammar
+
+_NO_CLASS_BEFORE = frozenset(
+    {"like", "lined", "lining", "loving", "rich", "poor", "themed", "shaped", "sized", "dominated"}
+)
+"""Joined to a class by a hyphen, these make another thing of it; a dominated part is told by its own words."""
+
+
+_ARTICLES = frozenset({"a", "an", "the", "any", "some", "every", "no"})
+_NO_NOUNS = frozenset({"is", "are", "was", "were", "be", "has", "have", "consist", "consists", "made", "found"})
+
+
+@dataclass(slots=True, eq=False)
+class Mention:
+    """A class named in a caption.
+
+    Attributes:
+        classes: ids that the word may stand for, the likeliest first.
+        span: where it stands in the text.
+        denied: whether it is said not to be there.
+        beside: whether it only says where another class is ("along the river").
+        regions: where it is placed; none where nothing is said of that.
+        aside: whether that is added after a comma, so that what is said before is said of the whole.
+        size: number of the band that its share is said to be in; None where none is said.
+        size_span: where that is said.
+    """
+
+    classes: tuple[int, ...]
+    span: tuple[int, int]
+    denied: bool = False
+    beside: bool = False
+    regions: list[Region] = field(default_factory=list)
+    aside: bool = False
+    size: int | None = None
+    size_span: tuple[int, int] = (0, 0)
+
+    @property
+    def of_whole(self) -> bool:
+        """Whether what is said of it is said of the whole tile."""
+        return all(region.extent is Extent.WHOLE for region in self.regions)
+
+
+@dataclass(slots=True, eq=False)
+class Mark:
+    """A phrase of the vocabulary in a sentence.
+
+    Attributes:
+        first: its first token.
+        last: its last token.
+        meaning: what it means.
+        kind: what it does, as `meaning` has it.
+        mention: the class that it names, if it names one.
+    """
+
+    first: int
+    last: int
+    meaning: Meaning
+    kind: Kind
+    mention: Mention | None = None
+
+
+def marks(tokens: Tokens, first: int, end: int) -> Iterator[Mark]:
+    """The phrases of a sentence, from its first token to before its end."""
+    words = tokens.words
+    before = -1
+    for start, last, meaning in grammar().vocabulary.found(words, first, end):
+        kind = meaning.kind
+        is_size, before = before == start - 1, last if kind is Kind.SIZE else -1
+        if kind is Kind.PLAIN or (kind is Kind.VERB and _is_a_noun(words, start, end, is_size)):
+            continue
+        if kind not in (Kind.CLASS, Kind.DENIED_CLASS):
+            yield Mark(start, last, meaning, kind)
+            continue
+        joined = words[last + 1] if last + 1 < end and tokens.glued(last + 1) else ""
+        if joined in _NO_CLASS_BEFORE and joined != "dominated":
+            continue
+        non = start > first and words[start - 1] == "non"
+        mention = Mention(meaning.classes, (tokens.starts[start], tokens.ends[last]))
+        mention.denied = kind is Kind.DENIED_CLASS or joined == "free" or non
+        yield Mark(start, last, meaning, Kind.CLASS, mention)
+
+
+def _is_a_noun(words: list[str], at: int, end: int, after_size: bool) -> bool:
+    """Whether a word that may be a verb is a noun: "a small share", "the cover", "a line of trees"."""
+    if words[at].endswith(("ed", "ing")) or words[at] in _NO_NOUNS:
+        return False
+    return after_size or (at > 0 and words[at - 1] in _ARTICLES) or (at + 1 < end and words[at + 1] == "of")

@@ -1,0 +1,51 @@
+"""How large a sentence says that the share of a class is: "a small portion of water"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tasks.wording.marks import Mark, Mention
+from tasks.wording.tokens import Tokens
+from tasks.wording.vocabulary import Kind, grammar
+
+_NOT_SO = frozenset({"not", "no", "than", "less", "more", "nor", "fairly", "relatively", "comparatively", "least"})
+"""Before a size, these make another one of it, or one that is only relative."""
+
+_GAP = 2
+"""Words that may stand between a share and its class."""
+
+
+def size(tokens: Tokens, marks: Sequence[Mark]) -> None:
+    """Notes the sizes that one sentence gives to the shares of its classes."""
+    words = tokens.words
+    places = any(mark.kind is Kind.REGION for mark in marks)
+    for at, mark in enumerate(marks):
+        if mark.kind is not Kind.SIZE or (mark.first and words[mark.first - 1] in _NOT_SO):
+            continue
+        noun = mark.last + 1
+        if noun + 1 >= len(words) or words[noun] not in grammar().shares or words[noun + 1] != "of":
+            continue
+        mention = _of_class(marks, at, noun + 1) or _by_subject(marks, at)
+        # In a sentence that places others, what is not placed may well be: then its share is not known.
+        known = mention is not None and (mention.regions or not places or _is_of_the_scene(words, noun + 2))
+        if mention is not None and mention.size is None and known:
+            mention.size, mention.size_span = mark.meaning.size, tokens.span(mark.first, noun)
+
+
+def _of_class(marks: Sequence[Mark], at: int, of: int) -> Mention | None:
+    """The class that the share is of."""
+    follows = marks[at + 1] if at + 1 < len(marks) else None
+    return follows.mention if follows and follows.mention and follows.first - of <= _GAP + 1 else None
+
+
+def _by_subject(marks: Sequence[Mark], at: int) -> Mention | None:
+    """The class that takes up the share: "water covers a small part of the scene"."""
+    if at < 2 or marks[at - 1].kind is not Kind.VERB:
+        return None
+    return marks[at - 2].mention
+
+
+def _is_of_the_scene(words: list[str], at: int) -> bool:
+    """Whether the share is of the whole: "a small part of the scene"."""
+    at += words[at : at + 1] in (["the"], ["this"])
+    return any(first == at for first, _, _ in grammar().scene.found(words, at, min(at + 3, len(words))))

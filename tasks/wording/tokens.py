@@ -1,0 +1,172 @@
+"""A caption as words: where each stands, where sentences end, and where phrases of a vocabulary are."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+_T = TypeVar("_T")
+
+# A hyphen within a word separates its parts and is no token itself; every other sign is one.
+_TOKEN = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|\d+(?:[.,]\d+)*|(?!(?<=\w)[-‐‑](?=\w))[^\w\s]|_")
+_ENDS = frozenset(".!?…。！？")
+_ARTICLES = frozenset({"the", "its", "this"})
+_CLOSES = frozenset("\"'”’)]*_")
+_ALTERNATIVES = re.compile(r"\(([^)]*)\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The words and signs of a text.
+
+    Attributes:
+        text: the text.
+        words: in lower case, without "'s"; "isn't" is two of them, "is" and "not".
+        starts: where each begins in the text.
+        ends: where each ends.
+        sentences: first token of each sentence, and the one after its last.
+    """
+
+    text: str
+    words: list[str]
+    starts: list[int]
+    ends: list[int]
+    sentences: list[tuple[int, int]]
+
+    def glued(self, index: int) -> bool:
+        """Whether a hyphen joins a word to the one before."""
+        return (
+            0 < index < len(self.words)
+            and self.starts[index] == self.ends[index - 1] + 1
+            and self.text[self.ends[index - 1]] in "-‐‑"
+        )
+
+    def span(self, first: int, last: int) -> tuple[int, int]:
+        """Where the words from first to last stand in the text."""
+        return self.starts[first], self.ends[last]
+
+
+def tokenise(text: str) -> Tokens:
+    """The words and signs of a text, and its sentences."""
+    words: list[str] = []
+    starts: list[int] = []
+    ends: list[int] = []
+    stops: list[int] = []
+    for match in _TOKEN.finditer(text):
+        start, end = match.span()
+        word = match.group().lower()
+        if end - start == 1:
+            if word in _ENDS:
+                stops.append(len(words))
+        elif "'" in word or "’" in word or word == "cannot":
+            stem, word = _contraction(word)
+            if stem:
+                words.append(stem)
+                starts.append(start)
+                ends.append(end)
+        words.append(word)
+        starts.append(start)
+        ends.append(end)
+    if "\n" in text:
+        stops += (at for at in range(len(words) - 1) if "\n" in text[ends[at] : starts[at + 1]])
+        stops = sorted(set(stops))
+    return Tokens(text, words, starts, ends, list(_sentences(text, words, starts, ends, stops)))
+
+
+def _contraction(word: str) -> tuple[str, str]:
+    """What stands before "not" in a word, if it ends in it, and the word; "'s" is left out."""
+    if word == "cannot":
+        return "can", "not"
+    word = word.replace("’", "'")
+    if word.endswith("n't"):
+        return word[:-3], "not"
+    return "", word.removesuffix("'s")
+
+
+def _sentences(
+    text: str, words: list[str], starts: list[int], ends: list[int], stops: list[int]
+) -> Iterator[tuple[int, int]]:
+    """Sentences, which end at a stop, with the quotes and brackets that close after it."""
+    first = 0
+    count = len(words)
+    for stop in stops:
+        last = stop
+        while words[stop] in _ENDS and last + 1 < count and (words[last + 1] in _CLOSES or words[last + 1] in _ENDS):
+            last += 1
+        follows = starts[last + 1] if last + 1 < count else None
+        # "approx. half" goes on in lower case.
+        goes_on = follows is not None and words[stop] in _ENDS and (follows == ends[last] or text[follows].islower())
+        if stop >= first and not goes_on:
+            yield first, last + 1
+            first = last + 1
+    if first < count:
+        yield first, count
+
+
+def expand(pattern: str) -> Iterator[str]:
+    """The phrases of a pattern: ``(a|b|) c`` is "a c", "b c" and "c"."""
+    pieces = _ALTERNATIVES.split(pattern)
+    options = [piece.split("|") if at % 2 else [piece] for at, piece in enumerate(pieces)]
+    for chosen in itertools.product(*options):
+        yield " ".join("".join(chosen).split())
+
+
+def plural(noun: str) -> str:
+    """The regular plural of a noun, or of the last word of several."""
+    if noun.endswith(("s", "x", "ch", "sh")):
+        return f"{noun}es"
+    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
+        return f"{noun[:-1]}ies"
+    return f"{noun}s"
+
+
+class Phrases(Generic[_T]):
+    """A vocabulary of phrases, each with its meaning. Of two that begin at one word, the longer is meant."""
+
+    def __init__(self) -> None:
+        self._root: dict[str, Any] = {}
+
+    def add(self, phrases: Iterable[str], meaning: _T) -> None:
+        """Adds phrases, given as patterns (see `expand`); one that is there gets the new meaning."""
+        for pattern in phrases:
+            for phrase in expand(pattern):
+                node = self._root
+                for word in phrase.replace("-", " ").split():
+                    node = node.setdefault(word, {})
+                node[""] = meaning
+
+    def found(self, words: list[str], first: int = 0, end: int | None = None) -> Iterator[tuple[int, int, _T]]:
+        """The phrases among words from first to before end: first and last word, and what is meant."""
+        end = len(words) if end is None else end
+        at = first
+        root = self._root
+        while at < end:
+            if words[at] not in root:
+                at += 1
+                continue
+            last, meaning = self._longest(words, at, end)
+            if words[at] in _ARTICLES and at + 1 < end and words[at + 1] in root:
+                # Of "the top" and "top left" in "the top left" the second is meant.
+                later, other = self._longest(words, at + 1, end)
+                if later > last:
+                    at, last, meaning = at + 1, later, other
+            if meaning is None:
+                at += 1
+            else:
+                yield at, last, meaning
+                at = last + 1
+
+    def _longest(self, words: list[str], at: int, end: int) -> tuple[int, _T | None]:
+        """The last word of the longest phrase that begins here, and its meaning."""
+        node = self._root.get(words[at])
+        last, meaning = at - 1, None
+        step = at
+        while node is not None:
+            if "" in node:
+                last, meaning = step, node[""]
+            step += 1
+            node = node.get(words[step]) if step < end else None
+        return last, meaning

@@ -1,0 +1,215 @@
+"""What the checks find in captions, and what they leave alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.checks.checking import check
+from tasks.checks.flags import CODES, Recipe, names
+from tasks.checks.mending import mend, same_facts
+from tasks.landcover.classes import ID_OF_TOKEN, N_IDS
+from tasks.statistics.patches import patch_counts
+from tasks.wording.reading import read
+from tasks.wording.rules import describe
+from tests.checks_corpus import Sample, counts_of, samples, tiles
+
+SAMPLES = list(samples())
+ORDINARY = (
+    "Trees dominate the scene and are found in every quarter, with grass in the bottom right. "
+    "The shrubs of the bottom left add a little variety to the forest."
+)
+
+
+def found(text: str, tile: str = "forest", recipe: Recipe = "text") -> list[str]:
+    return names(check(text, tiles()[tile], recipe))
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
+def test_the_corpus_has_the_faults_that_people_find_in_it(sample: Sample) -> None:
+    assert set(names(check(sample.text, sample.counts, sample.recipe))) == sample.flags
+
+
+def test_the_corpus_is_large_and_half_of_it_is_clean() -> None:
+    assert len(SAMPLES) >= 300
+    assert 0.4 <= sum(not sample.flags for sample in SAMPLES) / len(SAMPLES) <= 0.6
+    assert {flag.split(":")[0] for sample in SAMPLES for flag in sample.flags} == set(CODES)
+
+
+@pytest.mark.parametrize("sample", [one for one in SAMPLES if one.flags], ids=lambda sample: sample.name)
+def test_what_is_mended_says_the_same_and_has_no_fault(sample: Sample) -> None:
+    mended = mend(sample.text, sample.counts, sample.recipe, check(sample.text, sample.counts, sample.recipe))
+    assert mended == sample.mended
+    if mended is not None:
+        assert not [flag for flag in check(mended, sample.counts, sample.recipe) if flag.is_error]
+        assert same_facts(read(sample.text), read(mended))
+
+
+def test_a_clean_caption_is_not_mended() -> None:
+    assert found(ORDINARY) == []
+    assert mend(ORDINARY, tiles()["forest"], "vision", ()) is None
+
+
+def test_a_flag_tells_where_in_the_text_it_is() -> None:
+    text = ORDINARY.replace("a little variety", "a small pond")
+    (flag,) = check(text, tiles()["forest"], "text")
+    assert (str(flag), text[flag.start : flag.end]) == ("absent-class:water", "pond")
+
+
+def test_a_warning_is_no_error() -> None:
+    (flag,) = check(ORDINARY.replace("The shrubs", "The vast share of shrubs"), tiles()["forest"], "text")
+    assert (str(flag), flag.is_error) == ("size-word:shrub", False)
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None)
+def test_captions_by_rules_are_clean(data: st.DataObject) -> None:
+    classes = data.draw(st.lists(st.integers(0, N_IDS - 1), min_size=1, max_size=7, unique=True))
+    cells = np.zeros((4, 4, N_IDS), np.int64)
+    for row in range(4):
+        for column in range(4):
+            weights = data.draw(st.lists(st.integers(0, 9), min_size=len(classes), max_size=len(classes)))
+            weights[0] += 1
+            shares = np.asarray(weights) * 4096 // sum(weights)
+            shares[0] += 4096 - shares.sum()
+            cells[row, column, classes] = shares
+    counts = patch_counts(cells)
+    text = describe("tile", counts)
+    assert names(check(text, counts.tolist(), "rules")) == [], text
+
+
+@given(st.text(max_size=300))
+@settings(max_examples=150, deadline=None)
+def test_no_text_is_too_strange_to_be_checked(text: str) -> None:
+    flags = check(text, tiles()["coast"], "vision")
+    assert all(0 <= flag.start <= flag.end <= len(text) for flag in flags)
+    mend(text, tiles()["coast"], "vision", flags)
+
+
+def test_a_tile_without_data_needs_no_class() -> None:
+    empty = counts_of(
+        {patch: {"no_data": 100} for patch in ("top_left", "top_right", "bottom_left", "bottom_right", "middle")}
+    )
+    text = (
+        "No class is recorded in this scene, because none of its pixels carry data, "
+        "neither in the quarters nor in the middle."
+    )
+    assert check(text, empty, "text") == ()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "There is no visible water.",
+        "The scene is free of snow and ice.",
+        "It lacks water, crops and any trace of buildings.",
+        "Neither roads nor rivers cross the forest.",
+        "The scene is devoid of water bodies, urban areas, or bare land.",
+        "Water is absent, as are wetlands.",
+        "It does not contain any cropland.",
+        "Snow is nowhere to be seen.",
+        "Without any lakes, the forest is closed.",
+        "The forest is snow-free and undeveloped.",
+        "There are no signs of settlements.",
+    ],
+)
+def test_a_class_that_is_denied_is_not_named(said: str) -> None:
+    assert found(f"{ORDINARY} {said}") == []
+
+
+@pytest.mark.parametrize(
+    ("said", "token"),
+    [
+        ("There is not only forest but also water.", "water"),
+        ("No boundary separates the forest from the lake.", "water"),
+        ("There are no trees missing beside the river.", "water"),
+        ("No shrubs grow there, and crops take their place.", "crop"),
+        ("Nothing but roads interrupts it.", "developed_area"),
+        ("Without the forest, crops would cover it.", "crop"),
+        ("No more than a pond breaks the forest.", "water"),
+    ],
+)
+def test_a_class_beside_a_denial_is_named(said: str, token: str) -> None:
+    assert found(f"{ORDINARY} {said}") == [f"absent-class:{token}"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "The ground is barely visible.",
+        "The canopy is well developed and has developed along the slopes.",
+        "Tree-lined clearings crop up here and there.",
+        "A sea of trees, it has no gaps.",
+        "The forest houses a rich community.",
+        "The grassland of the bottom right is small.",
+        "Evergreen greenery gives the forest its character.",
+    ],
+)
+def test_what_only_sounds_like_a_class_is_none(said: str) -> None:
+    assert found(f"{ORDINARY} {said}") == []
+
+
+@pytest.mark.parametrize(
+    ("phrase", "patches"),
+    [
+        ("the top left", ["top_left"]),
+        ("the upper-left corner", ["top_left"]),
+        ("the northeast", ["top_right"]),
+        ("the north-eastern quarter", ["top_right"]),
+        ("the lower right quadrant", ["bottom_right"]),
+        ("the south-west", ["bottom_left"]),
+        ("the centre", ["middle"]),
+        ("the central part of the scene", ["middle"]),
+        ("the middle", ["middle"]),
+        ("the core", ["middle"]),
+        ("the northern half", ["top_left", "top_right"]),
+        ("the upper part", ["top_left", "top_right"]),
+        ("the bottom", ["bottom_left", "bottom_right"]),
+        ("the west", ["top_left", "bottom_left"]),
+        ("the right side", ["top_right", "bottom_right"]),
+    ],
+)
+def test_a_region_claims_one_of_its_patches(phrase: str, patches: list[str]) -> None:
+    whole = ["top_left", "top_right", "bottom_left", "bottom_right", "middle"]
+    text = (
+        f"Trees dominate the scene, which is a closed forest from one end to the other, and water is found in {phrase}."
+    )
+    for here in whole:
+        shares = {patch: {"tree": 100} for patch in whole}
+        shares[here] = {"tree": 99, "water": 1}
+        counts = counts_of(shares)
+        counts[0][ID_OF_TOKEN["water"]] = max(1, counts[0][ID_OF_TOKEN["water"]])  # the middle overlaps the quarters
+        expected = [] if here in patches else ["region-empty:water"]
+        assert names(check(text, counts, "text")) == expected, here
+
+
+@pytest.mark.parametrize(
+    "phrase", ["along the northern edge", "at the margins", "elsewhere", "in some places", "on either side"]
+)
+def test_what_is_no_region_claims_nothing(phrase: str) -> None:
+    text = f"Trees dominate the scene, which is a closed forest from one end to the other, and grass is found {phrase}."
+    assert found(text + " A few shrubs stand in the bottom left.") == []
+
+
+@pytest.mark.parametrize("each", ["each quarter", "every corner", "all four quadrants", "each of the four quarters"])
+def test_each_quarter_is_claimed_by_each(each: str) -> None:
+    assert found(f"{ORDINARY} Grass is found in {each} of the scene.") == ["region-empty:grass"]
+
+
+def test_recipes_differ_in_what_they_forbid() -> None:
+    text = f"{ORDINARY} In this context, the segmentation shows a bright green forest unlike the previous image."
+    assert found(text, recipe="text") == ["forbidden-word"]
+    assert found(text, recipe="vision") == ["colour-word", "cross-image"]
+    assert found(text, recipe="rules") == []
+
+
+@pytest.mark.parametrize(
+    ("mentioned", "recipe"),
+    [("It might be old.", "text"), ("The Red Sea is not here, nor is the month of May 2020.", "vision")],
+)
+def test_words_are_judged_by_their_use(mentioned: str, recipe: Recipe) -> None:
+    flags = found(f"{ORDINARY} {mentioned}", recipe=recipe)
+    assert ("forbidden-word" in flags) == ("might" in mentioned)
+    assert "colour-word" not in flags
