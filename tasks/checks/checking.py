@@ -48,7 +48,7 @@ def check(text: str, counts: Counts, recipe: Recipe) -> tuple[Flag, ...]:
         *absent_classes(said, facts),
         *empty_regions(said, facts),
         *wrong_dominants(reading, facts, chosen),
-        *missing_classes(said, text, facts, chosen),
+        *missing_classes(reading, said, facts, chosen),
         *wrong_sizes(said, facts, chosen),
         *spoken,
         *numbers(tokens),

@@ -12,7 +12,7 @@ from tasks.checks.settings import Settings
 from tasks.landcover.classes import ID_OF_TOKEN, N_IDS
 from tasks.wording.marks import Mention
 from tasks.wording.reading import Reading
-from tasks.wording.vocabulary import Extent
+from tasks.wording.regions import Extent
 
 _TREE = ID_OF_TOKEN["tree"]
 _MANGROVES = ID_OF_TOKEN["mangroves"]
@@ -60,9 +60,14 @@ def wrong_dominants(reading: Reading, facts: Facts, settings: Settings) -> Itera
                     yield Flag("wrong-dominant", *leading.span, class_id)
 
 
-def missing_classes(said: Named, text: str, facts: Facts, settings: Settings) -> Iterator[Flag]:
-    """The dominant class, and every other of a share that must be named, where it is not named."""
+def missing_classes(reading: Reading, said: Named, facts: Facts, settings: Settings) -> Iterator[Flag]:
+    """The dominant class, and every other of a share that must be named, where it is not named.
+
+    What is denied in one region only is named: it is somewhere else.
+    """
+    text = reading.tokens.text
     there = {class_id for _, class_id in said}
+    there |= {facts.meant(mention.classes) for mention in reading.mentions if mention.denied and not mention.of_whole}
     for class_id in range(1, N_IDS):
         if class_id in there or not facts.has(class_id):
             continue

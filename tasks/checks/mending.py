@@ -13,8 +13,9 @@ from tasks.checks.checking import check
 from tasks.checks.facts import Counts
 from tasks.checks.flags import Flag, Recipe
 from tasks.wording.reading import Reading, read
+from tasks.wording.regions import Extent
 from tasks.wording.tokens import tokenise
-from tasks.wording.vocabulary import Extent, Kind, grammar
+from tasks.wording.vocabulary import Kind, grammar
 
 _THING = r"(?:image|scene|picture|tile|map|photo(?:graph)?|frame)"
 _ORDINAL = r"(?:first|second|third|fourth|1st|2nd|3rd|4th|last|final|next|following|subsequent)"

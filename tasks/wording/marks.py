@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from tasks.wording.regions import Extent, Region
 from tasks.wording.tokens import Tokens
-from tasks.wording.vocabulary import Extent, Kind, Meaning, Region, grammar
+from tasks.wording.vocabulary import Kind, Meaning, grammar
 
 _NO_CLASS_BEFORE = frozenset(
     {"like", "lined", "lining", "loving", "rich", "poor", "themed", "shaped", "sized", "dominated"}
@@ -29,6 +30,7 @@ class Mention:
         beside: whether it only says where another class is ("along the river").
         regions: where it is placed; none where nothing is said of that.
         aside: whether that is added after a comma, so that what is said before is said of the whole.
+        bracketed: whether its place stands in brackets behind it.
         size: number of the band that its share is said to be in; None where none is said.
         size_span: where that is said.
     """
@@ -39,6 +41,7 @@ class Mention:
     beside: bool = False
     regions: list[Region] = field(default_factory=list)
     aside: bool = False
+    bracketed: bool = False
     size: int | None = None
     size_span: tuple[int, int] = (0, 0)
 
@@ -71,21 +74,31 @@ def marks(tokens: Tokens, first: int, end: int) -> Iterator[Mark]:
     """The phrases of a sentence, from its first token to before its end."""
     words = tokens.words
     before = -1
+    previous: Mark | None = None
     for start, last, meaning in grammar().vocabulary.found(words, first, end):
         kind = meaning.kind
         is_size, before = before == start - 1, last if kind is Kind.SIZE else -1
         if kind is Kind.PLAIN or (kind is Kind.VERB and _is_a_noun(words, start, end, is_size)):
             continue
         if kind not in (Kind.CLASS, Kind.DENIED_CLASS):
-            yield Mark(start, last, meaning, kind)
+            previous = Mark(start, last, meaning, kind)
+            yield previous
             continue
+        if (
+            words[start] == "houses"
+            and previous is not None
+            and previous.kind is Kind.REGION
+            and start <= previous.last + 2
+        ):
+            continue  # "the top left houses trees"
         joined = words[last + 1] if last + 1 < end and tokens.glued(last + 1) else ""
         if joined in _NO_CLASS_BEFORE and joined != "dominated":
             continue
         non = start > first and words[start - 1] == "non"
         mention = Mention(meaning.classes, (tokens.starts[start], tokens.ends[last]))
         mention.denied = kind is Kind.DENIED_CLASS or joined == "free" or non
-        yield Mark(start, last, meaning, Kind.CLASS, mention)
+        previous = Mark(start, last, meaning, Kind.CLASS, mention)
+        yield previous
 
 
 def _is_a_noun(words: list[str], at: int, end: int, after_size: bool) -> bool:

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tasks.wording.marks import Mark, Mention
+from tasks.wording.regions import VAGUE, Extent, Region
 from tasks.wording.tokens import Tokens
-from tasks.wording.vocabulary import Extent, Kind, Region, grammar
+from tasks.wording.vocabulary import Kind, grammar
 
-VAGUE = Region(Extent.VAGUE)
 _JOINS = (Kind.COMMA, Kind.AND)
 _ADJECTIVES = 3
 """Words that may stand between "along the" and its class."""
@@ -42,13 +42,36 @@ class Placing:
         if not regions and not it:
             self.before = None if marks else self.before
             return
-        sentence = _Sentence(self.tokens, marks, self.before, VAGUE if it else None)
+        rest = _without_brackets(self.tokens, marks)
+        sentence = _Sentence(self.tokens, rest, self.before, VAGUE if it else None)
         sentence.place()
         if "respectively" in self.tokens.words:
             for mark in marks:
                 if mark.mention and len(mark.mention.regions) + sum(len(r.claims) for r in mark.mention.regions) > 2:
                     mark.mention.regions = [VAGUE]
         self.before = sentence.latest
+
+
+def _without_brackets(tokens: Tokens, marks: Sequence[Mark]) -> Sequence[Mark]:
+    """The marks without brackets that say where the class before them is: "water (in the north)"."""
+    rest: list[Mark] = []
+    at = 0
+    while at < len(marks):
+        end = at + 1
+        if tokens.words[marks[at].first] == "(" and rest and (mention := rest[-1].mention):
+            while end < len(marks) and tokens.words[marks[end].first] != ")":
+                end += 1
+            inside = marks[at + 1 : end]
+            regions = [mark.meaning.region for mark in inside if mark.meaning.region]
+            if regions and not any(mark.mention for mark in inside):
+                mention.regions = [region for region in regions if region.extent is not Extent.SAME]
+                mention.bracketed = True
+                at = end + 1
+                continue
+            end = at + 1
+        rest += marks[at:end]
+        at = end
+    return rest
 
 
 @dataclass(slots=True)
@@ -108,14 +131,15 @@ class _Sentence:
         if adjective:
             mention.regions = [adjective]
             return
-        mention.regions = [self.front] if self.front else []
-        self.open.append(mention)
+        if not mention.bracketed:
+            mention.regions = [self.front] if self.front else []
+            self.open.append(mention)
         self.placed = []
         self.fresh = self.negated = False
 
     def _join(self, at: int, mark: Mark) -> None:
         """Goes on after a mark that is neither a class nor a region."""
-        if mark.kind is Kind.VERB or (mark.kind is Kind.LEADS and mark.meaning.how in {"by", "verbs"}):
+        if _is_a_verb(mark):
             self.verb, self.fresh = True, False
             self.verbs.append(len(self.open))
         elif mark.kind in (Kind.DENIES, Kind.DENIES_BEFORE):
@@ -128,7 +152,7 @@ class _Sentence:
             self._begin([])
             self.fresh, self.adding = False, True
         elif mark.kind in (Kind.ADDING, Kind.RELATIVE):
-            self._relate(mark)
+            self._relate(at, mark)
         elif mark.kind in _JOINS:
             self._list(at, mark)
 
@@ -136,15 +160,19 @@ class _Sentence:
         """Something new begins."""
         self.open, self.closed, self.verb, self.verbs = [], closed, False, []
 
-    def _relate(self, mark: Mark) -> None:
+    def _relate(self, at: int, mark: Mark) -> None:
         """What follows is said of the last place, or of what stands before."""
         if self.tokens.words[mark.first] in {"where", "wherein"}:
             self.front, self.fresh = self.latest or VAGUE, False
             self._begin([])
-        elif self.latest and self.fresh and (mark.kind is Kind.RELATIVE or self.behind):
+        elif self.latest and self.fresh and (self._is_of_the_region(at) or (mark.kind is Kind.ADDING and self.behind)):
             self._stand_in_front(self.latest)
         elif mark.kind is Kind.ADDING:
             self.verbs = []
+
+    def _is_of_the_region(self, at: int) -> bool:
+        """Whether "which" comes right after a region and a comma."""
+        return at > 1 and self.marks[at - 1].kind is Kind.COMMA and self.marks[at - 2].kind is Kind.REGION
 
     def _list(self, at: int, mark: Mark) -> None:
         """After a comma or "and" a list goes on, or something new begins."""
@@ -185,7 +213,7 @@ class _Sentence:
             # "lies in the south and reaches into the middle"
             for mention in self.placed:
                 mention.regions = [*mention.regions, region]
-        elif preposition and self.closed and (not self._names_more(at) or self._is_an_aside(at, mark)):
+        elif self.closed and self._is_an_afterthought(at, mark, preposition):
             unplaced = [mention for mention in self.closed if mention.of_whole]
             self._stand_behind(unplaced, region)
             for mention in unplaced:
@@ -246,6 +274,12 @@ class _Sentence:
             and not self.tokens.words[rest[1].first].endswith("ed")
         )
 
+    def _is_an_afterthought(self, at: int, mark: Mark, preposition: bool) -> bool:
+        """Whether a region says where the classes before the last comma are."""
+        if not preposition:
+            return self._next(at) in (None, Kind.BREAK)
+        return not self._names_more(at) or self._is_an_aside(at, mark)
+
     def _is_an_aside(self, at: int, mark: Mark) -> bool:
         """Whether more than a preposition stands before a region after a comma: ", thickest in the south"."""
         before = self.marks[at - 1] if at else None
@@ -289,7 +323,11 @@ class _Sentence:
     def _has_another_subject(self, at: int, mark: Mark, preposition: bool) -> bool:
         """Whether a region stands behind a verb whose subject is no class: "it covers the north"."""
         before = self.marks[at - 1] if at else None
-        if before is None or before.kind is not Kind.VERB:
+        if (
+            before is None
+            or before.kind not in (Kind.VERB, Kind.LEADS)
+            or before.meaning.how in {"named", "how", "partitive"}
+        ):
             return False
         if self.behind and before.first > 0 and self.tokens.words[before.first - 1] in grammar().it:
             return True
@@ -297,8 +335,15 @@ class _Sentence:
             return False
         start = self.marks[0].first
         if preposition:
-            return before is self.marks[0] and self._starts_with_a_pronoun(start)
+            return (before is self.marks[0] and self._starts_with_a_pronoun(start)) or not self._opens(at)
         return not (before.first == start and self.tokens.words[start].endswith("ing"))
+
+    def _opens(self, at: int) -> bool:
+        """Whether a class, or a verb, follows a region at once or after a comma."""
+        rest = self.marks[at + 1 : at + 3]
+        if rest and rest[0].kind is Kind.COMMA:
+            rest = rest[1:]
+        return bool(rest) and rest[0].kind in (Kind.CLASS, Kind.VERB, Kind.LEADS, Kind.SIZE, Kind.REGION)
 
     def _starts_with_a_pronoun(self, verb: int) -> bool:
         return verb > 0 and self.tokens.words[verb - 1] in grammar().it
@@ -347,6 +392,10 @@ class _Sentence:
         while at >= 0 and words[at] in grammar().determiners:
             at -= 1
         return (at >= 0 and words[at] in grammar().places) or words[first] in grammar().places
+
+
+def _is_a_verb(mark: Mark) -> bool:
+    return mark.kind is Kind.VERB or (mark.kind is Kind.LEADS and mark.meaning.how in {"by", "verbs"})
 
 
 def _both(one: Region, other: Region) -> Region:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import cache
 from importlib.resources import files
-from itertools import permutations, product
-from typing import Any, TypeAlias
+from typing import Any
 
 import yaml
 
 from tasks.landcover.classes import TOKENS
-from tasks.statistics.patches import PATCHES
 from tasks.wording.lexicon import lexicon
+from tasks.wording.regions import Region, region_phrases
 from tasks.wording.tokens import Phrases, expand, plural
 
 
@@ -36,36 +35,6 @@ class Kind(Enum):
     AND = auto()
     RELATIVE = auto()
     PLAIN = auto()
-
-
-class Extent(Enum):
-    """What a phrase for a place claims."""
-
-    PLACED = auto()
-    """One of the patches of each of its claims."""
-    VAGUE = auto()
-    """A place, but none that can be told."""
-    WHOLE = auto()
-    """The tile as a whole."""
-    SAME = auto()
-    """The place of the sentence before."""
-    IT = auto()
-    """The place of the sentence before, or the whole."""
-
-
-@dataclass(frozen=True, slots=True)
-class Region:
-    """A phrase for a place.
-
-    Attributes:
-        extent: what it claims.
-        claims: sets of rows of the counts; what is placed here has pixels in one row of each of them.
-        adjective: whether it stands before a noun that it places, as in "the northern forests".
-    """
-
-    extent: Extent
-    claims: tuple[tuple[int, ...], ...] = ()
-    adjective: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +88,6 @@ class Grammar:
     it: frozenset[str]
     exceptions: frozenset[str]
     opening: frozenset[str]
-
-
-_Add: TypeAlias = Callable[..., None]
-
-_MIDDLE = "middle"
-_VAGUE = Meaning(Kind.REGION, region=Region(Extent.VAGUE))
 
 
 @cache
@@ -217,87 +180,6 @@ def _add_leads(phrases: Phrases[Meaning], content: Mapping[str, Any]) -> None:
 
 
 def _add_regions(phrases: Phrases[Meaning], content: Mapping[str, Any]) -> None:
-    rows = {key: tuple(PATCHES.index(patch) for patch in region.patches) for key, region in lexicon().regions.items()}
-    directions: Mapping[str, Sequence[str]] = content["directions"]
-    nouns = [form for noun in content["parts"] for form in (noun, plural(noun))] + ["halves", "most part"]
-    rims = [form for noun in content["rims"] for form in (noun, plural(noun))]
-
-    def add(wording: Iterable[str], *claims: str) -> None:
-        region = Region(Extent.PLACED, tuple(rows[claim] for claim in claims))
-        phrases.add(wording, Meaning(Kind.REGION, region=region))
-
-    scene = [
-        f" of {article} {noun}"
-        for article in ("the", "this")
-        for pattern in content["scene"]
-        for noun in expand(pattern)
-    ]
-    for key, words in directions.items():
-        for word in words:
-            add((f"{word} {most}{noun}" for most in ("", "most ") for noun in nouns), key)
-            add((f"the {word}", f"the far {word}", f"the {word} and"), key) if key != _MIDDLE else None
-            phrases.add((f"{word} {rim}" for rim in rims), _VAGUE)
-            phrases.add((f"{word} of", f"the {word} of"), _VAGUE)
-            add((f"{the}{word}{of}" for the in ("", "the ") for of in scene), key)
-        adjectives = [word for word in words if word.endswith("ern")]
-        placed = Region(Extent.PLACED, (rows[key],), adjective=True)
-        phrases.add(adjectives, Meaning(Kind.REGION, region=placed))
-    for compass in ("north", "south", "west", "east"):
-        key = next(key for key, words in directions.items() if compass in words)
-        add(
-            (
-                f"{before} {compass}"
-                for before in ("in", "to", "towards", "toward", "from", "far", "further", "farther", "due")
-            ),
-            key,
-        )
-    _add_corners(add, phrases, directions, content, rims)
-    _add_pairs(add, directions, nouns)
-    add(content["hearts"], _MIDDLE)
-    add((f"{heart}{of}" for heart in ("at heart", "heart", "the heart", "core", "the core") for of in scene), _MIDDLE)
-    add(("and centre", "and center", "and middle", "and central part", "centrally"), _MIDDLE)
-    quarters = tuple(key for key, patches in rows.items() if len(patches) == 1 and key != _MIDDLE)
-    add(content["each"], *quarters)
-    for half in ("top", "bottom", "left", "right"):
-        two = [key for key in quarters if rows[key][0] in rows[half]]
-        both = [
-            f"{both} {word} {noun}"
-            for both in ("both", "both of the", "the two", "both the", "each of the", "each")
-            for word in directions[half]
-            for noun in ("quarters", "quadrants", "corners", "patches", "quadrant", "quarter", "corner")
-        ]
-        add(both, *two)
-    phrases.add([*content["vague"], *content["not_each"]], _VAGUE)
+    for region, patterns in region_phrases(content):
+        phrases.add(patterns, Meaning(Kind.REGION, region=region))
     phrases.add(content["no_regions"], Meaning(Kind.PLAIN))
-    phrases.add(content["whole"], Meaning(Kind.REGION, region=Region(Extent.WHOLE)))
-    phrases.add(content["same"], Meaning(Kind.REGION, region=Region(Extent.SAME)))
-
-
-def _add_corners(
-    add: _Add,
-    phrases: Phrases[Meaning],
-    directions: Mapping[str, Sequence[str]],
-    content: Mapping[str, Any],
-    rims: Sequence[str],
-) -> None:
-    """Quarters, and what lies between the middle and a side."""
-    for one, other in product(("top", "bottom"), ("left", "right")):
-        key = f"{one}_{other}"
-        names = [f"{a} {b}" for pair in product(directions[one], directions[other]) for a, b in permutations(pair)]
-        names += content["compounds"][key]
-        add(names, key)
-        phrases.add((f"{name} {rim}" for name in names for rim in rims), _VAGUE)
-    for side in ("top", "bottom", "left", "right"):
-        for middle, word in product(directions[_MIDDLE], directions[side]):
-            add((f"{middle} {word}", f"{word} {middle}", f"{word} of {middle}"), side)
-
-
-def _add_pairs(add: _Add, directions: Mapping[str, Sequence[str]], nouns: Sequence[str]) -> None:
-    """Two sides in one phrase: "the northern and eastern parts", "the top left and right"."""
-    for one, other in permutations(("top", "bottom", "left", "right", _MIDDLE), 2):
-        for a, b in product(directions[one], directions[other]):
-            add((f"{a} and {b} {noun}" for noun in nouns if noun.endswith("s")), one, other)
-            add((f"the {a} and {b}", f"both {a} and {b}", f"the {a} and the {b}"), one, other)
-    for up, (one, other) in product(("top", "bottom"), permutations(("left", "right"))):
-        for a, b, c in product(directions[up], directions[one], directions[other]):
-            add((f"{a} {b} and {c}",), f"{up}_{one}", f"{up}_{other}")

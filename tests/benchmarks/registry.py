@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.benchmarks import blocks, campaigns, growth, memory, orchestration, sparse
+from tests.benchmarks import blocks, campaigns, checking, growth, memory, orchestration, sparse
 from tests.benchmarks.measuring import Figure
 from tests.benchmarks.sizes import Sizes
 
@@ -23,4 +23,5 @@ BENCHMARKS: Mapping[str, Callable[[Sizes, Path], list[Figure]]] = {
     "task-runs-of-files": orchestration.task_runs_of_files,
     "growth": growth.growth,
     "whole-campaign": campaigns.whole_campaign,
+    "checks": checking.check_captions,
 }

@@ -24,6 +24,7 @@ class Sizes:
         days: days of captions whose records pile up in the server's database.
         batch: requests of each.
         campaign: divides the published campaign that is simulated, its tiles and its quotas.
+        checked: captions that are checked.
     """
 
     rounds: int
@@ -40,6 +41,7 @@ class Sizes:
     days: int
     batch: int
     campaign: int
+    checked: int
 
 
 FULL = Sizes(
@@ -57,6 +59,7 @@ FULL = Sizes(
     days=14,
     batch=1_667,
     campaign=1,
+    checked=10_000,
 )
 
 QUICK = Sizes(
@@ -74,4 +77,5 @@ QUICK = Sizes(
     days=2,
     batch=20,
     campaign=20,
+    checked=20,
 )
