@@ -7,12 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from typing import Annotated, Literal, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State as PrefectState
+from pydantic import Field
 
 from flows.asking import Asked, ask_endpoints, present_keys
 from flows.batch import summary
@@ -43,6 +45,10 @@ _MOST_SLICES = 50
 """Task runs for one captioner: a flow run has some 500 to share."""
 
 
+Failure: TypeAlias = Literal["any", "content_filter", "context_length", "cut_off", "refusal", "format", "transport"]
+"""What may be asked again: `tasks.captions.wanting.ANY`, or one `tasks.endpoints.answers.Code`."""
+
+
 @dataclass(frozen=True)
 class Wishes:
     """What is wanted of a run beyond the captions that are missing.
@@ -66,9 +72,9 @@ class Wishes:
 def captions(
     config: Campaign,
     captioner: str | None = None,
-    max_requests: int | None = None,
+    max_requests: Annotated[int, Field(ge=1)] | None = None,
     renew: bool = False,
-    retry_failed: str | None = None,
+    retry_failed: Failure | None = None,
     reparse: bool = False,
 ) -> PrefectState[Outcome]:
     """Captions the kept tiles that have no caption yet, until none is left or the day's quota is out.
@@ -78,7 +84,7 @@ def captions(
         captioner: Name of the only captioner to work; all of them where absent.
         max_requests: Most attempts at endpoints; any number where absent.
         renew: Make anew captions of an older prompt or model, and those by rules of older counts.
-        retry_failed: Code of the failures that are asked again, such as content_filter; `any` for all.
+        retry_failed: Code of the failures that are asked again, `any` for all; none where absent.
         reparse: Read the stored raw answers again; nothing is sent.
     """
     return caption_tiles(config, Wishes(captioner, max_requests, renew, retry_failed, reparse)).state()

@@ -1,7 +1,7 @@
 """The configuration of a campaign: read, checked, and shown without its secrets."""
 
 from tasks.configuration.captioners import Captioner, Endpoint, Price, Quota, Recipe, Subset
-from tasks.configuration.loading import load
+from tasks.configuration.loading import load, load_for_worker
 from tasks.configuration.masking import mask_text
 from tasks.configuration.models import (
     PUBLIC_BUCKET,
@@ -34,5 +34,6 @@ __all__ = [
     "Subset",
     "Tiles",
     "load",
+    "load_for_worker",
     "mask_text",
 ]

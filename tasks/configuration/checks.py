@@ -19,8 +19,11 @@ from tasks.landcover.classes import built_in_products
 
 Found = Iterator[Mistake]
 
-_ONE_ENDPOINT = ("endpoint", "model", "api_key", "concurrency", "price", "quota")
-_WITH_RULES = ("name", "prompt", "tiles")
+_OF_ASKING = {
+    key: field.default for key, field in Captioner.model_fields.items() if key not in {"name", "prompt", "tiles"}
+}
+_ONE_ENDPOINT = {key: _OF_ASKING[key] for key in ("endpoint", "model", "api_key", "concurrency", "price", "quota")}
+_NO_DRAW = {"count": None, "seed": 0}
 _DEFAULT_SPLITS = {"train": 0.6, "val": 0.1, "test": 0.3}
 
 
@@ -72,7 +75,7 @@ def _tiles(tiles: Mapping[str, Any]) -> Found:
     if strategy == "random" and sample.get("count") is None:
         yield Mistake(("tiles", "sample", "count"), "is missing: the number of tiles that strategy: random draws")
     if strategy == "all":
-        for key in {"count", "seed"} & sample.keys():
+        for key in _said(sample, _NO_DRAW):
             yield Mistake(
                 ("tiles", "sample", key), "expected only with strategy: random; strategy: all takes every tile"
             )
@@ -110,9 +113,8 @@ def _captioner(loc: Loc, captioner: Mapping[str, Any]) -> Found:
     if not isinstance(prompt, str):
         return
     if prompt == "rules":
-        for key in captioner.keys() - set(_WITH_RULES):
-            if key in Captioner.model_fields:
-                yield Mistake((*loc, key), "expected no such key with prompt: rules, which asks no endpoint", False)
+        for key in _said(captioner, _OF_ASKING):
+            yield Mistake((*loc, key), "expected no such key with prompt: rules, which asks no endpoint", False)
         return
     yield from _recipe(loc, captioner, is_folder=prompt not in BUILT_IN_PROMPTS)
     yield from _asked(loc, captioner)
@@ -135,9 +137,8 @@ def _recipe(loc: Loc, captioner: Mapping[str, Any], *, is_folder: bool) -> Found
 def _asked(loc: Loc, captioner: Mapping[str, Any]) -> Found:
     """A captioner asks one endpoint or a pool."""
     if captioner.get("endpoints") is not None:
-        for key in _ONE_ENDPOINT:
-            if captioner.get(key) is not None:
-                yield Mistake((*loc, key), "expected in each of endpoints, or here without endpoints; not both", False)
+        for key in _said(captioner, _ONE_ENDPOINT):
+            yield Mistake((*loc, key), "expected in each of endpoints, or here without endpoints; not both", False)
         return
     for key, meaning in (("endpoint", "the address to ask, or endpoints"), ("model", "the model's name there")):
         if captioner.get(key) is None:
@@ -208,6 +209,13 @@ def _mappings(values: object, loc: Loc) -> Iterator[tuple[Loc, Mapping[str, Any]
     for index, value in enumerate(values if isinstance(values, list) else ()):
         if isinstance(value, Mapping):
             yield (*loc, index), value
+
+
+def _said(part: Mapping[str, Any], defaults: Mapping[str, object]) -> Iterator[str]:
+    """Those keys of the defaults with which a part says something else: Prefect's forms fill in every default."""
+    for key, default in defaults.items():
+        if part.get(key) not in (None, {}, default):
+            yield key
 
 
 def _mapping(given: Mapping[str, Any], key: str) -> Mapping[str, Any]:

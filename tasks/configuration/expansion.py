@@ -66,30 +66,35 @@ def _is_clean(text: str) -> bool:
     )
 
 
-def expand(written: Mapping[str, Any]) -> tuple[dict[str, Any], list[Mistake]]:
+def expand(
+    written: Mapping[str, Any], environment: Mapping[str, str] = os.environ
+) -> tuple[dict[str, Any], list[Mistake]]:
     """Replaces every ``${NAME}`` in string values from the environment; ``$${`` is a literal ``${``.
 
     Args:
         written: the configuration as written, in plain values.
+        environment: the variables.
 
     Returns:
         The expanded copy, and a mistake for each variable that is not set or not named as one.
     """
     found: list[Mistake] = []
-    return _expand(written, (), found), found
+
+    def expanded(value: Any, loc: Loc) -> Any:  # noqa: ANN401 - any JSON value
+        if isinstance(value, Mapping):
+            return {key: expanded(item, (*loc, key)) for key, item in value.items()}
+        if isinstance(value, list):
+            return [expanded(item, (*loc, index)) for index, item in enumerate(value)]
+        if isinstance(value, str):
+            return expand_text(value, lambda expected: found.append(Mistake(loc, expected, False)), environment)
+        return value
+
+    return expanded(written, ()), found
 
 
-def _expand(value: Any, loc: Loc, found: list[Mistake]) -> Any:  # noqa: ANN401 - any JSON value
-    if isinstance(value, Mapping):
-        return {key: _expand(item, (*loc, key), found) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_expand(item, (*loc, index), found) for index, item in enumerate(value)]
-    if isinstance(value, str):
-        return expand_text(value, lambda expected: found.append(Mistake(loc, expected, False)))
-    return value
-
-
-def expand_text(text: str, report: Callable[[str], object] = lambda _: None) -> str:
+def expand_text(
+    text: str, report: Callable[[str], object] = lambda _: None, environment: Mapping[str, str] = os.environ
+) -> str:
     """Replaces ``${NAME}`` in one text; what cannot be replaced stays, and is reported."""
 
     def value_of(place: re.Match[str]) -> str:
@@ -98,10 +103,10 @@ def expand_text(text: str, report: Callable[[str], object] = lambda _: None) -> 
             return "${"
         if not place[0].endswith("}") or not _NAME.fullmatch(name):
             report("expected ${NAME} with letters, digits and underscores, or $${ for a literal ${")
-        elif name not in os.environ:
+        elif name not in environment:
             report(f"the environment variable {name} is not set")
         else:
-            return os.environ[name]
+            return environment[name]
         return place[0]
 
     return _PLACE.sub(value_of, text)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from tasks.configuration import paths
-from tasks.configuration.masking import Loc
+from tasks.configuration.masking import Loc, secret_variables
 from tasks.configuration.mistakes import path_of
 from tasks.configuration.models import Campaign
 from tasks.errors import ConfigurationError
@@ -53,13 +54,26 @@ def load(path: Path) -> Campaign:
     Raises:
         ConfigurationError: the file cannot be read, or holds mistakes: all of them are listed.
     """
-    path = Path(path)
-    content, mistakes = _read(path)
+    return _checked(Path(path), *_read(Path(path)), os.environ)
+
+
+def load_for_worker(path: Path) -> Campaign:
+    """Reads and checks a configuration file that a worker is to run.
+
+    As `load`, but the variables of secrets need not be set here: the worker's environment has them. So the campaign is
+    good for all but asking.
+    """
+    content, mistakes = _read(Path(path))
+    elsewhere = dict.fromkeys(secret_variables(content), "known-to-the-worker")
+    return _checked(Path(path), content, mistakes, elsewhere | os.environ)
+
+
+def _checked(path: Path, content: Any, mistakes: list[tuple[str, str]], environment: Mapping[str, str]) -> Campaign:  # noqa: ANN401 - what YAML holds
     if isinstance(content, dict):
         content = {"name": _default_name(path), **content}
         paths.make_absolute(content, path.absolute().parent)
     try:
-        campaign = Campaign.model_validate(content)
+        campaign = Campaign.model_validate(content, context=environment)
     except ConfigurationError as error:
         mistakes += error.mistakes
     if mistakes:

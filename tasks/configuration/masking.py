@@ -16,7 +16,10 @@ SECRET_BLOCK = "prefect-secret:"  # noqa: S105 - a prefix that says where the se
 Loc = tuple[str | int, ...]
 """Where a value stands: keys and list indices from the top."""
 
-_REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
+_REFERENCE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
+REFERENCE_FORM = rf"^(\$\{{[A-Za-z_][A-Za-z0-9_]*\}}|{SECRET_BLOCK}.+)$"
+"""What `is_reference` takes, as a regular expression of a JSON schema."""
+
 _SECRET_WORDS = {"key", "token", "sig", "sas", "pwd", "pass", "auth", "jwt", "cookie"}
 _SECRET_PARTS = re.compile(r"secret|passw|passphrase|credential|signature|apikey|accesskey|authorization")
 _USER_INFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)(?P<user>[^\s/?#@:]*)(?::(?P<password>[^\s/?#]*))?@", re.I)
@@ -71,6 +74,26 @@ def written_secrets(value: Any, loc: Loc = ()) -> Iterator[Loc]:  # noqa: ANN401
             yield from written_secrets(item, (*loc, index))
     elif isinstance(value, str) and mask_text(value) != value:
         yield loc
+
+
+def secret_variables(value: Any, *, secret: bool = False) -> Iterator[str]:  # noqa: ANN401 - as mask
+    """The variables that secrets come from: those whose value, written out in their place, would be masked.
+
+    Args:
+        value: a configuration as written, or a part of one.
+        secret: whether the key above makes all of it a secret.
+    """
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from secret_variables(item, secret=secret or is_secret_key(str(key)))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from secret_variables(item, secret=secret)
+    elif isinstance(value, str):
+        for place in _REFERENCE.finditer(value):
+            written_out = value.replace(place[0], "x")
+            if secret or mask_text(written_out) != written_out:
+                yield place["name"]
 
 
 def _mask_user_info(found: re.Match[str]) -> str:

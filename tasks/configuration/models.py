@@ -19,6 +19,7 @@ from pydantic import (
     PrivateAttr,
     Tag,
     ValidationError,
+    ValidationInfo,
     model_serializer,
     model_validator,
 )
@@ -190,14 +191,15 @@ class Campaign(Part):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _from_written(cls, given: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:  # noqa: ANN401 - any input
+    def _from_written(cls, given: Any, validate: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:  # noqa: ANN401 - any input
         if isinstance(given, cls):
             return given
         if not isinstance(given, Mapping):
             raise ConfigurationError("configuration", [("(top level)", "expected a mapping of keys")])
         written, found = expansion.plain(given)
         paths.make_absolute(written, Path.cwd())
-        expanded, unset = expansion.expand(written)
+        # A context is the environment to fill in from, where it is not this process's.
+        expanded, unset = expansion.expand(written, os.environ if info.context is None else info.context)
         found += unset
         campaign: Self | None = None
         try:
@@ -220,6 +222,25 @@ class Campaign(Part):
     def written(self) -> dict[str, Any]:
         """The mapping as written, `${NAME}` unexpanded and secrets in clear: to derive another campaign from."""
         return copy.deepcopy(self._written)
+
+    @property
+    def local_keys(self) -> list[str]:
+        """The key paths of what lies on this machine, given or by default: another one would not find it there."""
+        imagery = self.imagery
+        places = {
+            "dataset": self.dataset,
+            "state": self.state,
+            "ledger": self.ledger,
+            "landcover.product": None if paths.is_built_in(self.landcover.product) else self.landcover.product,
+            "landcover.source": self.landcover.source,
+            "tiles.area": self.tiles.area,
+            "tiles.include": self.tiles.include,
+            "imagery.stac": imagery.stac if isinstance(imagery, StacImagery) else None,
+            "imagery.source": imagery.source if isinstance(imagery, ChipImagery) else None,
+        }
+        for index, captioner in enumerate(self.captioners):
+            places[f"captioners[{index}].prompt"] = captioner.prompt if captioner.prompt != captioner.recipe else None
+        return [key for key, value in places.items() if isinstance(value, str) and paths.is_local(value)]
 
     @property
     def written_secrets(self) -> list[str]:

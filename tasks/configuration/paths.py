@@ -28,6 +28,16 @@ def make_absolute(written: dict[str, Any], folder: Path) -> None:
             part[key] = absolute(part[key], folder)
 
 
+def is_local(value: str) -> bool:
+    """Whether a path, an address or a database lies on this machine."""
+    return "://" not in value or value.startswith(_SQLITE)
+
+
+def is_built_in(product: str) -> bool:
+    """Whether a product comes with earthscribe, and is no path."""
+    return product in built_in_products()
+
+
 def default_ledger(state: object) -> str:
     """Where requests are counted by default: with the captions on PostgreSQL, else in one file of this user."""
     if isinstance(state, str) and state.startswith("postgresql://"):
@@ -73,7 +83,7 @@ def _names_file(value: str) -> bool:
 
 
 def _absolute_product(value: str, folder: Path) -> str:
-    return value if expand_text(value) in built_in_products() else _absolute(value, folder)
+    return value if is_built_in(expand_text(value)) else _absolute(value, folder)
 
 
 def _absolute_prompt(value: str, folder: Path) -> str:

@@ -11,10 +11,10 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from tasks.configuration.masking import SECRET_BLOCK, mask
+from tasks.configuration.masking import REFERENCE_FORM, SECRET_BLOCK, mask
 
 MERCATOR_LATITUDE = 85.0511287798066
 """Web Mercator ends at this latitude, in degrees: arctan(sinh(pi))."""
@@ -41,11 +41,12 @@ def _truth(value: object) -> object:
     return value
 
 
+# Bounds stand before what is done first: so they are bounds in the JSON schema, too, of which Prefect makes its forms.
 Whole = Annotated[int, BeforeValidator(_number)]
-Count = Annotated[Whole, Field(ge=1)]
-Seed = Annotated[Whole, Field(ge=0, le=2**63 - 1)]
-Number = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False)]
-Share = Annotated[Number, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1), BeforeValidator(_number)]
+Seed = Annotated[int, Field(ge=0, le=2**63 - 1), BeforeValidator(_number)]
+Number = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_number)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), BeforeValidator(_number)]
 Truth = Annotated[bool, BeforeValidator(_truth)]
 Text = Annotated[str, StringConstraints(min_length=1)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
@@ -128,7 +129,8 @@ def _key(value: SecretStr) -> SecretStr:
     return value
 
 
-Key = Annotated[SecretStr, AfterValidator(_key)]
+Key = Annotated[SecretStr, AfterValidator(_key), WithJsonSchema({"type": "string", "pattern": REFERENCE_FORM})]
+"""A file may hold the key itself. A form takes references alone: Prefect stores what it is given."""
 
 HttpAddress = Annotated[str, AfterValidator(_http)]
 

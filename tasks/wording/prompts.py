@@ -179,8 +179,10 @@ def prompt_sha256(recipe: Recipe, tile: TileView, *, max_tokens: int, parameters
         "system": recipe.system,
         "user": recipe.user,
         "context": _context(recipe.kind, tile),
-        # Through JSON, as they are sent: a key written as the number 7 is the key "7".
-        "parameters": json.loads(json.dumps(dict(parameters))) | _answer_room(max_tokens, 1, parameters),
+        # Through JSON, as they are sent: a key written as the number 7 is the key "7". And 1.0 is the number 1, which
+        # a form makes of it.
+        "parameters": json.loads(json.dumps(dict(parameters)), parse_float=_number)
+        | _answer_room(max_tokens, 1, parameters),
     }
     if recipe.kind == "text":
         asked["overall"] = recipe.overall
@@ -188,6 +190,11 @@ def prompt_sha256(recipe: Recipe, tile: TileView, *, max_tokens: int, parameters
         pixels = _sent_pixels(tile)
         asked["pixels"] = [pixels.shape, hashlib.sha256(pixels.tobytes()).hexdigest()]
     return hashlib.sha256(json.dumps(asked, sort_keys=True, default=vars).encode()).hexdigest()
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    return int(number) if number.is_integer() else number
 
 
 def _answer_room(max_tokens: int, tiles: int, parameters: Mapping[str, Any]) -> dict[str, int]:

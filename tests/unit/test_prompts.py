@@ -402,7 +402,7 @@ def test_the_key_leaves_out_what_was_not_asked_of_the_tile() -> None:
 
 def test_the_key_does_not_depend_on_the_order_of_parameters() -> None:
     one = {"temperature": 1.0, "logit_bias": {"7": -1, "50": -2}}
-    other = {"logit_bias": {50: -2, 7: -1}, "temperature": 1.0}
+    other = {"logit_bias": {50: -2, 7: -1}, "temperature": 1}
     assert key(TEXT, coast(), parameters=one) == key(TEXT, coast(), parameters=other)
 
 
