@@ -250,6 +250,31 @@ def estimate(config: Path, as_json: bool) -> None:
     print(json.dumps(found, indent=2, ensure_ascii=False) if as_json else in_words(campaign, found))
 
 
+@app.command()
+@_CONFIG
+@click.option("--pool", metavar="NAME", help="An existing work pool; default: the process pool earthscribe.")
+@_QUIET
+@_VERBOSE
+def deploy(config: Path, pool: str | None, quiet: bool, verbose: bool) -> None:
+    """Register the campaign's deployments with Prefect's server.
+
+    It can be done again after any change of the configuration.
+    """
+    from tasks.configuration import load_for_worker
+
+    campaign = load_for_worker(config)
+    _prepare(quiet, verbose)
+    from flows.registering import register
+    from flows.terminal import say
+
+    registered = register(campaign, pool)
+    for name in registered.removed:
+        say(f"removed {name}: the configuration has no such captioner any more")
+    for deployment in registered.deployments:
+        print(deployment)
+    say(f"they are run by a worker: prefect worker start --pool {registered.pool}")
+
+
 def _load(config: Path) -> Campaign:
     from tasks.configuration import load
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
+
+QUOTA_REACHED: Final = "QuotaReached"
+COMPLETED_WITH_FAILURES: Final = "CompletedWithFailures"
+"""States' names, by which a run that is Completed tells more."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +51,9 @@ class Outcome:
         if self.unusable:
             return Failed(message=message, data=self)
         if self.failed:
-            return Completed(name="CompletedWithFailures", message=message, data=self)
+            return Completed(name=COMPLETED_WITH_FAILURES, message=message, data=self)
         if self.next_slots:
-            return Completed(name="QuotaReached", message=message, data=self)
+            return Completed(name=QUOTA_REACHED, message=message, data=self)
         return Completed(message=message, data=self)
 
     @property
