@@ -275,6 +275,23 @@ def deploy(config: Path, pool: str | None, quiet: bool, verbose: bool) -> None:
     say(f"they are run by a worker: prefect worker start --pool {registered.pool}")
 
 
+@app.command()
+@_CONFIG
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to serve on; others need a token.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8899, show_default=True, help="0 for any that is free.")
+@click.option("--sample", type=click.IntRange(min=0), default=200, show_default=True, help="Unflagged ones.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the sample.")
+def review(config: Path, host: str, port: int, sample: int, seed: int) -> None:
+    """Serve the page on which people accept, edit and reject captions.
+
+    First come the flagged ones, then a sample of the others.
+    """
+    campaign = _load(config)
+    from flows.review import review as serve_review
+
+    serve_review(campaign, host=host, port=port, sample=sample, seed=seed)
+
+
 def _load(config: Path) -> Campaign:
     from tasks.configuration import load
 

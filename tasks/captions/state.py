@@ -17,7 +17,7 @@ from os import path
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import URL, ColumnElement, Connection, Engine, Row, Select, and_, select
+from sqlalchemy import URL, ColumnElement, Connection, Engine, Row, Select, and_, func, select
 
 from tasks.captions.schema import UPGRADES
 from tasks.captions.schema import captions as _captions
@@ -155,6 +155,33 @@ class State:
     def versions(self, captioner: str) -> Iterator[Caption]:
         """Every version by a captioner, ordered by kind, variant, tile ID and version."""
         query = select(*_COLUMNS).where(self._of(captioner)).order_by(*_ORDER)
+        return (_caption(row) for row in self._stream(query))
+
+    def history(self, captioner: str, tile_id: str) -> list[Caption]:
+        """Every version of a tile's caption, oldest first."""
+        query = select(*_COLUMNS).where(self._descriptions(captioner), _captions.c.tile_id == tile_id).order_by(*_ORDER)
+        return [_caption(row) for row in self._stream(query)]
+
+    def machine_made(self, captioner: str) -> Iterator[tuple[str, Status, tuple[str, ...]]]:
+        """Tile ID, status and flags of each tile's newest text that is not a reviewer's, ordered by tile ID."""
+        newest = (
+            select(_captions.c.tile_id, func.max(_captions.c.version).label("version"))
+            .where(self._descriptions(captioner), _captions.c.reviewer.is_(None), _captions.c.text.is_not(None))
+            .group_by(_captions.c.tile_id)
+            .subquery()
+        )
+        query = (
+            select(_captions.c.tile_id, _captions.c.status, _captions.c.flags)
+            .join(newest, and_(newest.c.tile_id == _captions.c.tile_id, newest.c.version == _captions.c.version))
+            .where(self._descriptions(captioner))
+            .order_by(_captions.c.tile_id)
+        )
+        return ((row.tile_id, row.status, tuple(row.flags)) for row in self._stream(query))
+
+    def reviewed(self) -> Iterator[Caption]:
+        """Every version that a reviewer made, ordered by captioner, tile ID and version."""
+        mine = and_(_captions.c.dataset == self.campaign, _captions.c.reviewer.is_not(None))
+        query = select(*_COLUMNS).where(mine).order_by(_captions.c.captioner, *_ORDER)
         return (_caption(row) for row in self._stream(query))
 
     def current(self, captioner: str, present: Present | None = None) -> Iterator[Caption]:

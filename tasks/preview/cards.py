@@ -89,19 +89,7 @@ class View:
 def view(card: Card) -> View:
     """Derives what the page says of a tile from its counts."""
     counts = card.counts.astype(np.int64)
-    valid = counts.copy()
-    valid[:, NO_DATA] = 0
-    totals = valid.sum(axis=1)
-    present = sorted((class_id for class_id in range(N_IDS) if valid[0, class_id]), key=lambda i: (-valid[0, i], i))
-    shares = tuple(
-        ClassShare(
-            class_id,
-            CLASS_NAMES[class_id],
-            percent(int(valid[0, class_id]), int(totals[0])),
-            tuple(percent(int(valid[part, class_id]), int(totals[part])) for part in range(1, len(PATCHES))),
-        )
-        for class_id in present
-    )
+    shares = class_shares(card.counts)
     missing = int(counts[0, NO_DATA])
     return View(
         card=card,
@@ -109,6 +97,23 @@ def view(card: Card) -> View:
         no_data=percent(missing, int(counts[0].sum())) if missing else None,
         summary=", ".join(f"{share.name} {share.overall} %" for share in shares[:4]) or "no data",
         place=None if card.lon is None or card.lat is None else position(card.lon, card.lat),
+    )
+
+
+def class_shares(counts: Counts) -> tuple[ClassShare, ...]:
+    """The classes of a tile from its counts (6, 12), most pixels first, in percent of the pixels that carry a class."""
+    valid = counts.astype(np.int64)
+    valid[:, NO_DATA] = 0
+    totals = valid.sum(axis=1)
+    present = sorted((class_id for class_id in range(N_IDS) if valid[0, class_id]), key=lambda i: (-valid[0, i], i))
+    return tuple(
+        ClassShare(
+            class_id,
+            CLASS_NAMES[class_id],
+            percent(int(valid[0, class_id]), int(totals[0])),
+            tuple(percent(int(valid[part, class_id]), int(totals[part])) for part in range(1, len(PATCHES))),
+        )
+        for class_id in present
     )
 
 

@@ -1,0 +1,142 @@
+"""Review: the page on which people judge captions, served until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from aiohttp import web
+from numpy.typing import NDArray
+
+from flows.locking import stage
+from flows.terminal import say
+from tasks.captions.keeping import described, export, kept_ids, restore
+from tasks.captions.state import State, open_state
+from tasks.configuration import Campaign
+from tasks.errors import InputError
+from tasks.places import dataset_of
+from tasks.planning.choosing import survey_of
+from tasks.planning.survey import Survey
+from tasks.planning.table import read_tiles
+from tasks.preview.tile_map import position
+from tasks.review.desk import Desk
+from tasks.review.queue import Standing, queue
+from tasks.review.server import LOOPBACK, application
+from tasks.statistics.patches import Counts
+from tasks.statistics.table import all_counts
+from tasks.storage import Place
+
+_MAPS_KEPT = 64
+"""Maps of tiles kept in memory: those about the one that is read."""
+
+
+def review(config: Campaign, *, host: str, port: int, sample: int, seed: int) -> None:
+    """Serves the review page until it is ended.
+
+    Args:
+        config: the campaign.
+        host: the address to serve on; any but this machine's own is guarded by a token.
+        port: the port; 0 for any that is free.
+        sample: how many captions are drawn of those that are not flagged.
+        seed: of the draw.
+
+    Raises:
+        InputError: there is no plan yet, or the address cannot be served on.
+    """
+    dataset = dataset_of(config)
+    names = [captioner.name for captioner in config.captioners]
+    with open_state(config.state, config.dataset) as state:
+        restore(state, dataset)
+        try:
+            asyncio.run(_serve(_desk(config, state, dataset, sample, seed), config.name, host, port))
+        finally:
+            with stage(dataset):
+                export(state, names, dataset)
+
+
+class _Tiles:
+    """The tiles of a campaign, as far as the page shows them."""
+
+    def __init__(self, tiles: pa.Table, counts: Mapping[str, Counts], found: Survey) -> None:
+        self._tiles = tiles
+        self._counts = counts
+        self._found = found
+        self._rows = {tile_id: row for row, tile_id in enumerate(tiles.column("tile_id").to_pylist())}
+        self.land_cover = lru_cache(_MAPS_KEPT)(self._read_land_cover)
+
+    def counts(self, tile_id: str) -> Counts:
+        """Its statistics (6, 12)."""
+        if tile_id not in self._counts:
+            raise InputError(f"tile {tile_id} is not in the queue")
+        return self._counts[tile_id]
+
+    def place(self, tile_id: str) -> str | None:
+        """Its centre, for people; None without georeference."""
+        row = self._tiles.slice(self._rows[tile_id], 1).to_pylist()[0]
+        return None if row["lon"] is None else position(row["lon"], row["lat"])
+
+    def photograph(self, tile_id: str) -> bytes | None:
+        """None: imagery comes with a later stage."""
+        return None
+
+    def _read_land_cover(self, tile_id: str) -> NDArray[np.uint8]:
+        if tile_id not in self._rows:
+            raise InputError(f"tile {tile_id} is not in the queue")
+        return next(self._found.maps(self._tiles.slice(self._rows[tile_id], 1)))[1]
+
+
+def _desk(config: Campaign, state: State, dataset: Place, sample: int, seed: int) -> Desk:
+    dominant = {
+        tile_id: class_id
+        for ids, counts in all_counts(dataset)
+        for tile_id, class_id in zip(ids.to_pylist(), (counts[:, 0, 1:].argmax(axis=1) + 1).tolist(), strict=True)
+    }
+    entries = queue(_standing(config, state, dataset), dominant, sample=sample, seed=seed)
+    wanted = pa.array(sorted({entry.tile_id for entry in entries}), pa.string())
+    counts: dict[str, Counts] = {}
+    for ids, counted in all_counts(dataset):
+        hits = pc.is_in(ids, value_set=wanted)
+        counts |= zip(ids.filter(hits).to_pylist(), counted[hits.to_numpy(zero_copy_only=False)], strict=True)
+    tiles = read_tiles(dataset)
+    tiles = tiles.filter(pc.is_in(tiles.column("tile_id"), value_set=wanted))
+    return Desk(
+        state,
+        _Tiles(tiles, counts, survey_of(config)),
+        {captioner.name: captioner.recipe for captioner in config.captioners},
+        entries,
+        lambda: datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _standing(config: Campaign, state: State, dataset: Place) -> Iterator[Standing]:
+    kept = kept_ids(dataset)
+    for captioner in config.captioners:
+        mine = set(described(captioner, kept))
+        for tile_id, status, flags in state.machine_made(captioner.name):
+            if tile_id in mine:
+                yield Standing(captioner.name, tile_id, status, flags)
+
+
+async def _serve(desk: Desk, campaign: str, host: str, port: int) -> None:
+    token = None if host in LOOPBACK else secrets.token_urlsafe(24)
+    runner = web.AppRunner(application(desk, campaign, token), access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, host, port)
+    try:
+        await site.start()
+    except OSError as error:
+        raise InputError(f"--host {host} --port {port}: cannot be served on: {error.strerror}") from None
+    bound = runner.addresses[0][1]
+    shown = f"[{host}]" if ":" in host else host
+    say(f"{len(desk.entries)} captions to review at http://{shown}:{bound}/" + (f"?token={token}" if token else ""))
+    say("Ctrl-C ends it; every verdict is kept as it is given")
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,254 @@
+"""A reviewer's desk: what lies in the queue, one caption with all that belongs to it, and the verdicts given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.captions.state import Caption, State
+from tasks.errors import InputError
+from tasks.landcover.classes import COLOURS, NO_DATA
+from tasks.landcover.pictures import palette_png
+from tasks.preview.cards import PARTS, ClassShare, class_shares
+from tasks.review.agreement import agreements, disagreed, standing_verdicts
+from tasks.review.labels import Question, Verdict
+from tasks.review.marks import marks
+from tasks.review.queue import Entry
+from tasks.review.verdicts import Judgement, judged, judgement, standing, undone, verdict
+from tasks.statistics.patches import Counts
+
+Json = dict[str, Any]
+
+
+class Material(Protocol):
+    """What is known of the tiles beside their captions."""
+
+    def counts(self, tile_id: str) -> Counts:
+        """Its statistics (6, 12)."""
+
+    def place(self, tile_id: str) -> str | None:
+        """Its centre, for people; None without georeference."""
+
+    def land_cover(self, tile_id: str) -> NDArray[np.uint8]:
+        """Its map, class ids of shape (rows, columns)."""
+
+    def photograph(self, tile_id: str) -> bytes | None:
+        """Its RGB preview as a PNG; None where there is no imagery."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What reviewers see of a campaign, and where their verdicts go.
+
+    Attributes:
+        state: the campaign's captions.
+        material: what is known of its tiles.
+        recipes: the recipe of each captioner, by name.
+        entries: the queue.
+        now: the present time, ISO 8601 in UTC.
+    """
+
+    state: State
+    material: Material
+    recipes: Mapping[str, str]
+    entries: Sequence[Entry]
+    now: Callable[[], str]
+
+    def queue(self, reviewer: str) -> Json:
+        """The queue as a reviewer sees it: each caption with his own verdict, and whether others disagree."""
+        verdicts = standing_verdicts(self.state.reviewed())
+        mine = {(name, tile_id): said.get(reviewer) for (name, tile_id, _), said in verdicts.items()}
+        split = disagreed(verdicts)
+        return {
+            "entries": [
+                {
+                    "captioner": entry.captioner,
+                    "tile_id": entry.tile_id,
+                    "why": entry.why,
+                    "verdict": mine.get((entry.captioner, entry.tile_id)),
+                    "disagreed": (entry.captioner, entry.tile_id) in split,
+                }
+                for entry in self.entries
+            ],
+            "agreement": [vars(agreement) for agreement in agreements(verdicts.values())],
+        }
+
+    def item(self, captioner: str, tile_id: str, reviewer: str) -> Json:
+        """One caption with its tile.
+
+        Raises:
+            InputError: there is no such caption.
+        """
+        versions = self._versions(captioner, tile_id)
+        base = judged(versions)
+        if base is None:
+            raise InputError(f"tile {tile_id} has no caption by {captioner}")
+        mine = standing(versions, reviewer)
+        counts = self.material.counts(tile_id)
+        text = (mine or base).text or ""
+        return {
+            "captioner": captioner,
+            "tile_id": tile_id,
+            "place": self.material.place(tile_id),
+            "version": base.version,
+            "text": text,
+            "status": (mine or base).status,
+            "verdict": judgement(mine) if mine else None,
+            "reason": mine.reason if mine else None,
+            "flags": list(base.flags),
+            "marks": [vars(mark) for mark in marks(text, counts, self.recipes[captioner])],
+            "parts": list(PARTS),
+            "shares": [_share(share) for share in class_shares(counts)],
+            "no_data": int(counts[0, NO_DATA]),
+            "has_photograph": self.material.photograph(tile_id) is not None,
+            "history": [_version(version) for version in versions],
+        }
+
+    def judge(
+        self,
+        captioner: str,
+        tile_id: str,
+        *,
+        version: int,
+        reviewer: str,
+        says: Judgement,
+        text: str | None,
+        reason: str | None,
+    ) -> Json:
+        """Keeps a verdict; returns the caption as it stands then.
+
+        Raises:
+            InputError: the verdict lacks something, or the caption is another one by now.
+        """
+
+        def make(versions: Sequence[Caption]) -> Caption:
+            base = judged(versions)
+            if base is None or base.version != version:
+                raise InputError("this caption was replaced while you read it; look at the new text, then judge that")
+            return verdict(versions, reviewer=reviewer, says=says, text=text, reason=reason, now=self.now())
+
+        self._keep(captioner, tile_id, make)
+        return self.item(captioner, tile_id, reviewer)
+
+    def undo(self, captioner: str, tile_id: str, reviewer: str) -> Json:
+        """Takes a reviewer's verdict back; returns the caption as it stands then.
+
+        Raises:
+            InputError: there is none.
+        """
+        self._keep(captioner, tile_id, lambda versions: undone(versions, reviewer=reviewer, now=self.now()))
+        return self.item(captioner, tile_id, reviewer)
+
+    def verdicts(self) -> Iterator[Verdict]:
+        """The verdict of each reviewer on each text that is judged now."""
+        for captioner, tile_id in self._reviewed():
+            versions = self._versions(captioner, tile_id)
+            yield from _verdicts(versions)
+
+    def questions(self) -> Iterator[Question]:
+        """The queue, each text with its map and the verdicts that it has."""
+        for entry in self.entries:
+            versions = self._versions(entry.captioner, entry.tile_id)
+            base = judged(versions)
+            if base is not None and base.text is not None:
+                yield Question(
+                    entry.captioner,
+                    entry.tile_id,
+                    base.version,
+                    base.text,
+                    base.flags,
+                    self.picture(entry.tile_id),
+                    tuple(_verdicts(versions)),
+                )
+
+    def take_in(self, verdicts: Iterable[Verdict]) -> Json:
+        """Keeps verdicts that were given elsewhere; those that stand here already change nothing.
+
+        Returns:
+            ``kept``, ``known``, and ``refused``: what could not be kept, with the reason.
+        """
+        kept = known = 0
+        refused: list[str] = []
+        for given in verdicts:
+            try:
+                mine = standing(self._versions(given.captioner, given.tile_id), given.reviewer)
+                if mine and judgement(mine) == given.verdict and given.text in {None, mine.text}:
+                    known += 1
+                    continue
+                self.judge(
+                    given.captioner,
+                    given.tile_id,
+                    version=given.version,
+                    reviewer=given.reviewer,
+                    says=given.verdict,
+                    text=given.text,
+                    reason=given.reason,
+                )
+                kept += 1
+            except InputError as error:
+                refused.append(f"{given.captioner} {given.tile_id}: {error}")
+        return {"kept": kept, "known": known, "refused": refused}
+
+    def picture(self, tile_id: str) -> bytes:
+        """The land-cover map of a tile as a PNG."""
+        return palette_png(self.material.land_cover(tile_id))
+
+    def _reviewed(self) -> list[tuple[str, str]]:
+        """Captioner and tile ID of all captions that a reviewer has judged."""
+        found = dict.fromkeys((version.captioner, version.tile_id) for version in self.state.reviewed())
+        return [(captioner, tile_id) for captioner, tile_id in found if captioner in self.recipes]
+
+    def _versions(self, captioner: str, tile_id: str) -> list[Caption]:
+        if captioner not in self.recipes:
+            raise InputError(f"no captioner is called {captioner!r}")
+        return self.state.history(captioner, tile_id)
+
+    def _keep(self, captioner: str, tile_id: str, make: Callable[[Sequence[Caption]], Caption]) -> None:
+        """Adds a version; of two who write at once, the second makes his from what the first left."""
+        while not self.state.add([make(self._versions(captioner, tile_id))]):
+            pass
+
+
+def _verdicts(versions: Sequence[Caption]) -> Iterator[Verdict]:
+    reviewers = dict.fromkeys(version.reviewer for version in versions if version.reviewer is not None)
+    for reviewer in reviewers:
+        mine = standing(versions, reviewer)
+        says = judgement(mine) if mine else None
+        if mine is not None and says is not None and mine.revises is not None:
+            yield Verdict(
+                mine.captioner,
+                mine.tile_id,
+                mine.revises,
+                reviewer,
+                says,
+                mine.text if says == "edit" else None,
+                mine.reason,
+                mine.reviewed_at,
+            )
+
+
+def _share(share: ClassShare) -> Json:
+    colour = "#{:02x}{:02x}{:02x}".format(*COLOURS[share.class_id])
+    return {
+        "class": share.class_id,
+        "name": share.name,
+        "colour": colour,
+        "overall": share.overall,
+        "parts": share.parts,
+    }
+
+
+def _version(version: Caption) -> Json:
+    return {
+        "version": version.version,
+        "status": version.status,
+        "text": version.text,
+        "flags": list(version.flags),
+        "reason": version.reason,
+        "by": version.reviewer or version.model or version.captioner,
+        "at": version.reviewed_at or version.created_at,
+    }

@@ -1,0 +1,220 @@
+"""The review page over HTTP.
+
+Loopback needs no token, but what is asked of it must come from the page itself: a web site that a reviewer has open
+elsewhere can neither read from it nor write to it. On any other address a token is asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from importlib.resources import files
+from typing import Any, Final
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from tasks.errors import EarthscribeError, InputError
+from tasks.review.desk import Desk
+from tasks.review.labels import LABELING, Verdict, read_verdicts, to_jsonl, to_label_studio
+from tasks.review.verdicts import JUDGEMENTS
+
+LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+
+_COOKIE: Final = "earthscribe_review"
+_LARGEST_BODY: Final = 64 * 2**20
+_POLICY: Final = (
+    "default-src 'none'; img-src 'self'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+)
+_HEADERS: Final = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+_ASSETS: Final = {"review.css": "text/css", "review.js": "text/javascript"}
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def application(desk: Desk, campaign: str, token: str | None) -> web.Application:
+    """The page and what it asks for.
+
+    Args:
+        desk: what is reviewed.
+        campaign: its name, for the page's title.
+        token: what a visitor must know; None where only this machine can visit.
+    """
+    app = web.Application(
+        client_max_size=_LARGEST_BODY, middlewares=[_headed, _explained, _let_in(token), _from_the_page]
+    )
+    page = _page(campaign, desk)
+    app.router.add_get("/", lambda _request: _content(page, "text/html"))
+    app.router.add_get("/favicon.ico", lambda _request: _content("", "image/x-icon"))
+    for name, kind in _ASSETS.items():
+        content = files("tasks.review").joinpath(name).read_text("utf-8")
+        app.router.add_get(f"/{name}", lambda _request, content=content, kind=kind: _content(content, kind))  # type: ignore[misc]  # a lambda's defaults have no types
+    views = _Views(desk)
+    app.router.add_get("/api/queue", views.queue)
+    app.router.add_get("/api/item", views.item)
+    app.router.add_get("/api/land-cover", views.land_cover)
+    app.router.add_get("/api/photograph", views.photograph)
+    app.router.add_post("/api/verdict", views.verdict)
+    app.router.add_post("/api/undo", views.undo)
+    app.router.add_post("/api/import", views.take_in)
+    app.router.add_get("/verdicts.jsonl", views.verdicts)
+    app.router.add_get("/label-studio.json", views.label_studio)
+    app.router.add_get("/label-studio.xml", lambda _request: _content(LABELING, "application/xml"))
+    return app
+
+
+class _Views:
+    """What the page asks for. The desk reads and writes files and a database: each answer is made on a thread."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def queue(self, request: web.Request) -> web.Response:
+        return await _json(self._desk.queue, _asked(request, "reviewer"))
+
+    async def item(self, request: web.Request) -> web.Response:
+        wanted = (_asked(request, name) for name in ("captioner", "tile_id", "reviewer"))
+        return await _json(self._desk.item, *wanted)
+
+    async def land_cover(self, request: web.Request) -> web.Response:
+        content = await asyncio.to_thread(self._desk.picture, _asked(request, "tile_id"))
+        return web.Response(body=content, content_type="image/png")
+
+    async def photograph(self, request: web.Request) -> web.Response:
+        content = await asyncio.to_thread(self._desk.material.photograph, _asked(request, "tile_id"))
+        if content is None:
+            raise web.HTTPNotFound
+        return web.Response(body=content, content_type="image/png")
+
+    async def verdict(self, request: web.Request) -> web.Response:
+        sent = await _sent(request, {"captioner": str, "tile_id": str, "version": int, "reviewer": str, "says": str})
+        if sent["says"] not in JUDGEMENTS:
+            raise InputError(f"expected a verdict of {', '.join(JUDGEMENTS)}")
+        return await _json(
+            lambda: self._desk.judge(
+                sent["captioner"],
+                sent["tile_id"],
+                version=sent["version"],
+                reviewer=sent["reviewer"],
+                says=sent["says"],
+                text=_text(sent.get("text")),
+                reason=_text(sent.get("reason")),
+            )
+        )
+
+    async def undo(self, request: web.Request) -> web.Response:
+        sent = await _sent(request, {"captioner": str, "tile_id": str, "reviewer": str})
+        return await _json(self._desk.undo, sent["captioner"], sent["tile_id"], sent["reviewer"])
+
+    async def take_in(self, request: web.Request) -> web.Response:
+        verdicts = read_verdicts(await request.text())
+        return await _json(self._desk.take_in, verdicts)
+
+    async def verdicts(self, _request: web.Request) -> web.Response:
+        text = await asyncio.to_thread(lambda: "".join(to_jsonl(self._desk.verdicts())))
+        return web.Response(text=text, content_type="application/x-ndjson", headers=_saved("verdicts.jsonl"))
+
+    async def label_studio(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={**_saved("label-studio.json"), "Content-Type": "application/json"})
+        await response.prepare(request)
+        pieces = to_label_studio(self._desk.questions())
+        while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+            await response.write(piece.encode())
+        return response
+
+
+def _page(campaign: str, desk: Desk) -> str:
+    environment = Environment(loader=PackageLoader("tasks.review", ""), autoescape=True, undefined=StrictUndefined)
+    return environment.get_template("page.html.j2").render(campaign=campaign, total=len(desk.entries))
+
+
+async def _content(text: str, kind: str) -> web.Response:
+    return web.Response(text=text, content_type=kind)
+
+
+async def _json(work: Callable[..., Any], *arguments: str | list[Verdict]) -> web.Response:
+    return web.json_response(await asyncio.to_thread(work, *arguments))
+
+
+def _saved(name: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="{name}"'}
+
+
+def _asked(request: web.Request, name: str) -> str:
+    if name not in request.query:
+        raise InputError(f"expected the parameter {name}")
+    return request.query[name]
+
+
+async def _sent(request: web.Request, expected: Mapping[str, type]) -> dict[str, Any]:
+    try:
+        sent = json.loads(await request.text())
+    except ValueError:
+        raise InputError("expected a JSON object") from None
+    for name, kind in expected.items():
+        if not isinstance(sent, dict) or not isinstance(sent.get(name), kind):
+            raise InputError(f"expected {name} as {'a number' if kind is int else 'text'}")
+    return dict(sent)
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+@web.middleware
+async def _headed(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    response = await handler(request)
+    if not response.prepared:
+        response.headers.update(_HEADERS)
+    return response
+
+
+@web.middleware
+async def _explained(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    """Errors as the page shows them."""
+    try:
+        return await handler(request)
+    except InputError as error:
+        return web.json_response({"error": str(error)}, status=409)
+    except EarthscribeError as error:
+        return web.json_response({"error": str(error)}, status=500)
+
+
+def _let_in(token: str | None) -> Middleware:
+    """Lets those in who know the token; a first visit leaves it in a cookie and out of the address."""
+
+    @web.middleware
+    async def let_in(request: web.Request, handler: _Handler) -> web.StreamResponse:
+        if token is None or _same(request.cookies.get(_COOKIE), token):
+            return await handler(request)
+        if request.path == "/" and _same(request.query.get("token"), token):
+            response = web.Response(status=303, headers={"Location": "/"})
+            response.set_cookie(_COOKIE, token, httponly=True, samesite="Strict")
+            return response
+        return web.Response(status=401, text="Open the address that `earthscribe review` printed: it holds a token.\n")
+
+    return let_in
+
+
+def _same(given: str | None, token: str) -> bool:
+    return given is not None and hmac.compare_digest(given.encode(), token.encode())
+
+
+@web.middleware
+async def _from_the_page(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    """Refuses what another web site makes a browser ask: a name that leads here, or a form that posts here."""
+    name = request.url.host or ""
+    if request.remote in LOOPBACK and name not in LOOPBACK:
+        return web.Response(status=421, text=f"This page is served to this machine alone, not as {name}.\n")
+    if request.method == "POST" and request.headers.get("X-Earthscribe") != "review":
+        return web.Response(status=403, text="Only the review page itself may post here.\n")
+    return await handler(request)
