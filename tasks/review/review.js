@@ -64,8 +64,9 @@ async function loadQueue() {
 }
 
 function choose() {
+  const here = shown[at] && name(shown[at]);
   shown = entries.filter(FILTERS[who.filter.value]);
-  at = 0;
+  at = Math.max(shown.findIndex((entry) => name(entry) === here), 0); // whoever read a caption goes on reading it
   fetched.clear();
   return show();
 }
@@ -237,14 +238,13 @@ const ACTIONS = {
   edit: () => setMode("edit"),
   reject: () => setMode("reject"),
   undo,
-  previous: () => step(-1),
-  next: () => step(1),
   cancel: () => {
     forget(`draft ${name(item)} ${item.version}`);
     setMode("read");
     $("#caption").focus();
   },
 };
+const STEPS = { previous: -1, next: 1 };
 const KEYS = { a: "accept", e: "edit", r: "reject", u: "undo", j: "next", k: "previous" };
 const NEED_NAME = new Set(["accept", "edit", "reject", "undo"]);
 const NEED_ITEM = new Set(["accept", "edit", "reject", "cancel"]);
@@ -268,6 +268,8 @@ function act(action) {
   if (NEED_NAME.has(action) && !reviewer()) {
     notice("Say who you are first: a verdict carries its reviewer's name.");
     who.reviewer.focus();
+  } else if (action in STEPS) {
+    step(STEPS[action]); // leafing is never in the way of anything, however fast the key is pressed
   } else if (item || !NEED_ITEM.has(action)) {
     guarded(ACTIONS[action]);
   }

@@ -52,12 +52,11 @@ def application(desk: Desk, campaign: str, token: str | None) -> web.Application
     app = web.Application(
         client_max_size=_LARGEST_BODY, middlewares=[_headed, _explained, _let_in(token), _from_the_page]
     )
-    page = _page(campaign, desk)
-    app.router.add_get("/", lambda _request: _content(page, "text/html"))
-    app.router.add_get("/favicon.ico", lambda _request: _content("", "image/x-icon"))
+    app.router.add_get("/", _fixed(_page(campaign, desk), "text/html"))
+    app.router.add_get("/favicon.ico", _fixed("", "image/x-icon"))
+    app.router.add_get("/label-studio.xml", _fixed(LABELING, "application/xml"))
     for name, kind in _ASSETS.items():
-        content = files("tasks.review").joinpath(name).read_text("utf-8")
-        app.router.add_get(f"/{name}", lambda _request, content=content, kind=kind: _content(content, kind))  # type: ignore[misc]  # a lambda's defaults have no types
+        app.router.add_get(f"/{name}", _fixed(files("tasks.review").joinpath(name).read_text("utf-8"), kind))
     views = _Views(desk)
     app.router.add_get("/api/queue", views.queue)
     app.router.add_get("/api/item", views.item)
@@ -68,7 +67,6 @@ def application(desk: Desk, campaign: str, token: str | None) -> web.Application
     app.router.add_post("/api/import", views.take_in)
     app.router.add_get("/verdicts.jsonl", views.verdicts)
     app.router.add_get("/label-studio.json", views.label_studio)
-    app.router.add_get("/label-studio.xml", lambda _request: _content(LABELING, "application/xml"))
     return app
 
 
@@ -137,8 +135,13 @@ def _page(campaign: str, desk: Desk) -> str:
     return environment.get_template("page.html.j2").render(campaign=campaign, total=len(desk.entries))
 
 
-async def _content(text: str, kind: str) -> web.Response:
-    return web.Response(text=text, content_type=kind)
+def _fixed(text: str, kind: str) -> _Handler:
+    """Answers with one and the same content."""
+
+    async def answer(_request: web.Request) -> web.Response:
+        return web.Response(text=text, content_type=kind)
+
+    return answer
 
 
 async def _json(work: Callable[..., Any], *arguments: str | list[Verdict]) -> web.Response:

@@ -1,0 +1,202 @@
+"""The review page in a browser, as two reviewers use it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+from review_desk import HOSTILE, caption, desk_with, serving
+
+from tasks.review.desk import Desk
+
+TEXTS = ["Snow and water fill the tile.", HOSTILE, "Trees cover most of the scene, with grassland in the south."]
+COUNT = 10_000
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    captions = [
+        caption(number, TEXTS[number - 10_000 if number < 10_003 else 0]) for number in range(10_000, 10_000 + COUNT)
+    ]
+    with desk_with(tmp_path_factory.mktemp("review"), captions) as desk:
+        yield desk
+
+
+@pytest.fixture(scope="module")
+def address(desk: Desk) -> Iterator[str]:
+    with serving(desk) as address:
+        yield address
+
+
+Visit = Callable[[str], Page]
+
+
+@pytest.fixture
+def visit(browser: Browser, address: str) -> Iterator[Visit]:
+    """Opens the page as a reviewer of that name; whatever it complains of fails the test."""
+    contexts = []
+    complaints: list[str] = []
+
+    def open_page(name: str) -> Page:
+        context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(address)
+        page.get_by_role("textbox", name="Reviewer").fill(name)
+        page.get_by_role("textbox", name="Reviewer").press("Tab")
+        expect(page.locator("#progress")).to_contain_text("judged by you")
+        expect(page.locator("#item")).to_be_visible()
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def read(page: Page) -> None:
+    """Puts the keyboard on the caption, away from the fields above."""
+    page.locator("#caption").focus()
+
+
+def test_a_caption_is_accepted_edited_rejected_and_undone_by_keys_alone(visit: Visit, desk: Desk) -> None:
+    page = visit("ann")
+    expect(page.locator("#progress")).to_have_text(f"1 of {COUNT} shown · 0 of {COUNT} judged by you")
+    read(page)
+    page.keyboard.press("a")
+    expect(page.locator("#title")).to_have_text("10001_0")
+    page.keyboard.press("e")
+    page.get_by_label("as it should read").fill("Water lies in the north.")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#title")).to_have_text("10002_0")
+    page.keyboard.press("r")
+    page.get_by_label("Why is it rejected?").fill("wrong place")
+    page.keyboard.press("Enter")
+    expect(page.locator("#title")).to_have_text("10003_0")
+    expect(page.locator("#progress")).to_contain_text(f"3 of {COUNT} judged")
+    page.keyboard.press("u")
+    expect(page.locator("#title")).to_have_text("10002_0")
+    expect(page.locator("#progress")).to_contain_text(f"2 of {COUNT} judged")
+    stands = [desk.state.history("gpt", f"{number}_0")[-1] for number in (10_000, 10_001, 10_002)]
+    assert [(one.status, one.reviewer) for one in stands] == [
+        ("accepted", "ann"),
+        ("edited", "ann"),
+        ("flagged", "ann"),
+    ]
+    assert stands[1].text == "Water lies in the north."
+    assert desk.state.history("gpt", "10001_0")[0].text == HOSTILE
+
+
+def test_nothing_in_a_caption_runs_and_it_reads_as_it_is(visit: Visit) -> None:
+    page = visit("mallory")
+    read(page)
+    page.keyboard.press("j")
+    expect(page.locator("#caption")).to_have_text(HOSTILE)
+    assert page.title() == "a-campaign · review"
+    assert page.locator("#caption img, #caption script").count() == 0
+    page.locator("summary").click()
+    expect(page.locator("#past .old").first).to_have_text(HOSTILE)
+
+
+def test_a_draft_survives_the_closing_of_the_page(visit: Visit) -> None:
+    page = visit("drafter")
+    read(page)
+    page.keyboard.press("e")
+    page.get_by_label("as it should read").fill("Half a thought")
+    page.reload()
+    expect(page.get_by_label("as it should read")).to_have_value("Half a thought")
+    page.keyboard.press("Escape")
+    expect(page.locator("#editor")).to_be_hidden()
+
+
+def test_two_reviewers_see_where_they_disagree_and_how_far_they_agree(visit: Visit) -> None:
+    first, second = visit("carl"), visit("dora")
+    for page, keys in ((first, "aar"), (second, "aaa")):
+        read(page)
+        for _ in range(20):
+            page.keyboard.press("j")
+        for number, key in enumerate(keys, 10_020):
+            expect(page.locator("#title")).to_have_text(f"{number}_0")
+            page.keyboard.press(key)
+            if key == "r":
+                page.get_by_label("Why is it rejected?").fill("language is poor")
+                page.keyboard.press("Enter")
+        expect(page.locator("#title")).to_have_text("10023_0")
+    second.get_by_label("Show").select_option("disagreed about")
+    expect(second.locator("#progress")).to_contain_text("1 of 1 shown")
+    row = second.get_by_role("row", name=re.compile("carl, dora"))
+    expect(row.locator("td")).to_have_text(["3", "2", "0.00"])
+
+
+def test_a_verdict_without_a_name_or_on_a_replaced_text_is_refused_with_the_reason(visit: Visit, desk: Desk) -> None:
+    page = visit("")
+    read(page)
+    page.keyboard.press("a")
+    expect(page.get_by_role("alert")).to_contain_text("Say who you are")
+    page = visit("erin")
+    read(page)
+    for _ in range(40):
+        page.keyboard.press("j")
+    expect(page.locator("#title")).to_have_text("10040_0")
+    newer = desk.state.history("gpt", "10040_0")[-1]
+    desk.state.add([type(newer)("10040_0", "gpt", "A newer text.", "unchecked", newer.created_at, version=9)])
+    read(page)
+    page.keyboard.press("a")
+    expect(page.get_by_role("alert")).to_contain_text("replaced while you read it")
+
+
+@pytest.mark.parametrize("size", [(1280, 900), (390, 844)])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_the_screen_and_has_no_serious_fault_of_access(
+    browser: Browser, address: str, size: tuple[int, int], scheme: str
+) -> None:
+    page = browser.new_page(
+        viewport={"width": size[0], "height": size[1]},
+        color_scheme="dark" if scheme == "dark" else "light",
+        bypass_csp=True,
+    )
+    page.goto(address)
+    expect(page.locator("#item")).to_be_visible()
+    page.locator("summary").click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    found = Axe().run(page).response["violations"]
+    assert [fault["id"] for fault in found if fault["impact"] in {"serious", "critical"}] == []
+    page.close()
+
+
+def test_verdicts_are_taken_along_and_brought_back(visit: Visit, tmp_path: Path) -> None:
+    page = visit("fred")
+    read(page)
+    page.keyboard.press("a")
+    expect(page.locator("#progress")).to_contain_text("1 of")
+    expect(page.locator("#progress")).to_contain_text("judged by you")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Verdicts as JSON lines").click()
+    file = tmp_path / "verdicts.jsonl"
+    download.value.save_as(file)
+    mine = [line for line in file.read_text("utf-8").splitlines() if '"fred"' in line]
+    assert len(mine) == 1
+    file.write_text(mine[0].replace("fred", "gina") + "\n", "utf-8")
+    page.get_by_label("Bring back verdicts").set_input_files(file)
+    expect(page.locator("#brought")).to_have_text("1 kept, 0 known already")
+
+
+def test_only_the_page_may_write_and_only_those_who_know_the_token_may_read(desk: Desk, address: str) -> None:
+    assert httpx.get(address, headers={"Host": "evil.example"}).status_code == 421
+    body = '{"captioner": "gpt", "tile_id": "10050_0", "reviewer": "x", "version": 1, "says": "accept"}'
+    assert httpx.post(f"{address}/api/verdict", content=body).status_code == 403
+    assert len(desk.state.history("gpt", "10050_0")) == 1
+    with serving(desk, token="right") as guarded, httpx.Client(base_url=guarded) as visitor:
+        assert visitor.get("/").status_code == 401
+        assert visitor.get("/", params={"token": "wrong"}).status_code == 401
+        assert visitor.get("/api/queue", params={"reviewer": "x", "token": "right"}).status_code == 401
+        assert visitor.get("/", params={"token": "right"}).headers["Location"] == "/"
+        assert visitor.get("/").status_code == 200
+        assert visitor.get("/api/queue", params={"reviewer": "x"}).status_code == 200
