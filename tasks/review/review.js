@@ -97,6 +97,7 @@ async function show() {
   $("#empty").hidden = Boolean(entry);
   $("#item").hidden = !entry;
   item = null;
+  tellBusy();
   if (!entry) return;
   try {
     const found = await fetchItem(entry);
@@ -111,6 +112,7 @@ async function show() {
 
 function draw(found) {
   item = found;
+  tellBusy();
   $("#title").textContent = found.tile_id;
   $("#captioner").textContent = found.captioner;
   $("#status").textContent = found.verdict ? `${found.status} by you` : found.status;
@@ -254,6 +256,7 @@ let busy = false;
 async function guarded(work) {
   if (busy) return;
   busy = true;
+  tellBusy();
   try {
     notice("");
     await work();
@@ -261,8 +264,11 @@ async function guarded(work) {
     notice(error.message);
   } finally {
     busy = false;
+    tellBusy();
   }
 }
+
+const tellBusy = () => $("#item").setAttribute("aria-busy", String(busy || !item));
 
 function act(action) {
   if (NEED_NAME.has(action) && !reviewer()) {

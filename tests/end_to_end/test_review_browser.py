@@ -51,18 +51,20 @@ def visit(browser: Browser, address: str) -> Iterator[Visit]:
         page.goto(address)
         page.get_by_role("textbox", name="Reviewer").fill(name)
         page.get_by_role("textbox", name="Reviewer").press("Tab")
-        expect(page.locator("#progress")).to_contain_text("judged by you")
         expect(page.locator("#item")).to_be_visible()
+        read(page)
         return page
 
     yield open_page
     for context in contexts:
         context.close()
-    assert complaints == []
+    refused = "the server responded with a status of 409"
+    assert [complaint for complaint in complaints if refused not in complaint] == []
 
 
 def read(page: Page) -> None:
-    """Puts the keyboard on the caption, away from the fields above."""
+    """Puts the keyboard on the caption, away from the fields above, once it is there."""
+    expect(page.locator("#item")).to_have_attribute("aria-busy", "false")
     page.locator("#caption").focus()
 
 
