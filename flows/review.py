@@ -56,7 +56,7 @@ def review(config: Campaign, *, host: str, port: int, sample: int, seed: int) ->
         try:
             asyncio.run(_serve(_desk(config, state, dataset, sample, seed), config.name, host, port))
         finally:
-            with stage(dataset):
+            with stage(config):
                 export(state, names, dataset)
 
 

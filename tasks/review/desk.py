@@ -10,14 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.captions.state import Caption, State
+from tasks.checks.checking import check
+from tasks.checks.flags import Recipe, names
 from tasks.errors import InputError
 from tasks.landcover.classes import COLOURS, NO_DATA
 from tasks.landcover.pictures import palette_png
 from tasks.preview.cards import PARTS, ClassShare, class_shares
 from tasks.review.agreement import agreements, disagreed, standing_verdicts
 from tasks.review.labels import Question, Verdict
-from tasks.review.marks import marks
 from tasks.review.queue import Entry
+from tasks.review.spans import spans
 from tasks.review.verdicts import Judgement, judged, judgement, standing, undone, verdict
 from tasks.statistics.patches import Counts
 
@@ -54,7 +56,7 @@ class Desk:
 
     state: State
     material: Material
-    recipes: Mapping[str, str]
+    recipes: Mapping[str, Recipe]
     entries: Sequence[Entry]
     now: Callable[[], str]
 
@@ -100,7 +102,9 @@ class Desk:
             "verdict": judgement(mine) if mine else None,
             "reason": mine.reason if mine else None,
             "flags": list(base.flags),
-            "marks": [vars(mark) for mark in marks(text, counts, self.recipes[captioner])],
+            "spans": [vars(span) for span in spans(text, counts, self.recipes[captioner])],
+            "found": names(check(text, counts.tolist(), self.recipes[captioner])),
+            "colours": ["#{:02x}{:02x}{:02x}".format(*colour) for colour in COLOURS],
             "parts": list(PARTS),
             "shares": [_share(share) for share in class_shares(counts)],
             "no_data": int(counts[0, NO_DATA]),
@@ -232,11 +236,9 @@ def _verdicts(versions: Sequence[Caption]) -> Iterator[Verdict]:
 
 
 def _share(share: ClassShare) -> Json:
-    colour = "#{:02x}{:02x}{:02x}".format(*COLOURS[share.class_id])
     return {
         "class": share.class_id,
         "name": share.name,
-        "colour": colour,
         "overall": share.overall,
         "parts": share.parts,
     }

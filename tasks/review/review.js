@@ -118,8 +118,8 @@ function draw(found) {
   $("#status").textContent = found.verdict ? `${found.status} by you` : found.status;
   $("#status").className = `state ${found.status}`;
   $("#place").textContent = found.place ?? "";
-  $("#flags").replaceChildren(...found.flags.map((flag) => element("li", flag)));
-  $("#flags").hidden = found.flags.length === 0;
+  $("#flags").replaceChildren(...found.found.map((flag) => element("li", flag, flag.startsWith("size-word") ? "warning" : "")));
+  $("#flags").hidden = found.found.length === 0;
   $("#caption").replaceChildren(...marked(found));
   const [map] = pictures(found);
   const classes = found.shares.map((share) => `${share.name} ${share.overall} %`).join(", ");
@@ -135,27 +135,26 @@ function draw(found) {
   setMode(draft && draft !== found.text ? "edit" : "read");
 }
 
-// The caption in pieces: between any two ends of marks lies a piece that has the same marks all through.
+// The caption in pieces: no span begins or ends within a piece.
 function marked(found) {
-  const ends = [0, found.text.length, ...found.marks.flatMap((mark) => [mark.start, mark.end])];
+  const ends = [0, found.text.length, ...found.spans.flatMap((span) => [span.start, span.end])];
   const cuts = [...new Set(ends)].sort((one, other) => one - other);
-  const colours = new Map(found.shares.map((share) => [share.class, share.colour]));
   return cuts.slice(1).map((end, index) => {
     const start = cuts[index];
     const text = found.text.slice(start, end);
-    const here = found.marks.filter((mark) => mark.start <= start && mark.end >= end);
+    const here = found.spans.filter((span) => span.start <= start && span.end >= end);
     if (here.length === 0) return document.createTextNode(text);
     const piece = element("mark", text);
-    const named = here.find((mark) => mark.class_id !== null);
+    const named = here.find((span) => span.class_id !== null);
     if (named) {
       piece.classList.add("class");
       piece.dataset.class = named.class_id;
-      piece.style.setProperty("--colour", colours.get(named.class_id) ?? "transparent");
+      piece.style.setProperty("--colour", found.colours[named.class_id]);
     }
-    const flags = here.filter((mark) => mark.flag !== null);
+    const flags = here.filter((span) => span.flag !== null);
     if (flags.length) {
-      piece.classList.add(flags.some((mark) => mark.severity === "error") ? "error" : "warning");
-      piece.title = flags.map((mark) => mark.flag).join(", ");
+      piece.classList.add(flags.some((span) => span.is_error) ? "error" : "warning");
+      piece.title = flags.map((span) => span.flag).join(", ");
     }
     return piece;
   });
@@ -176,7 +175,7 @@ function drawShares(found) {
     row.dataset.class = share.class;
     const heading = element("th", "", "", { scope: "row" });
     const swatch = element("span", "", "swatch");
-    swatch.style.setProperty("--colour", share.colour);
+    swatch.style.setProperty("--colour", found.colours[share.class]);
     heading.append(swatch, share.name);
     row.append(heading, element("td", share.overall), ...share.parts.map((part) => element("td", part)));
     return row;

@@ -202,3 +202,17 @@ def test_only_the_page_may_write_and_only_those_who_know_the_token_may_read(desk
         assert visitor.get("/", params={"token": "right"}).headers["Location"] == "/"
         assert visitor.get("/").status_code == 200
         assert visitor.get("/api/queue", params={"reviewer": "x"}).status_code == 200
+
+
+def test_words_carry_the_colours_of_the_map_and_faults_their_flags(visit: Visit) -> None:
+    page = visit("hana")
+    page.get_by_label("Show").select_option("all")
+    read(page)
+    for _ in range(5):
+        page.keyboard.press("j")
+    read(page)
+    expect(page.locator("#caption mark.class")).to_have_text(["Snow", "water"])
+    expect(page.locator("#caption mark.error").first).to_have_text("Snow")
+    expect(page.locator("#flags")).to_contain_text("absent-class:snow")
+    colour = page.locator("#caption mark.class").last.evaluate("(mark) => mark.style.getPropertyValue('--colour')")
+    assert colour == "#0000ff"
