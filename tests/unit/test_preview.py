@@ -402,8 +402,7 @@ def test_any_tiles_make_a_map_that_shows_every_one(tiles: list[tuple[float, floa
     assert all(0 <= column < drawn.columns and 0 <= row < drawn.rows for column, row in shown)
     assert max(drawn.columns, drawn.rows) < 200
     assert all(0 <= line.at <= 100 for line in (*drawn.meridians, *drawn.parallels))
-    failed = {STATUSES[code] for code in status} == {"failed"}
-    assert failed == (set(cells(drawn)) == {"failed"} and not drawn.failures)
+    assert ("failed" in {STATUSES[code] for code in status}) == ("failed" in cells(drawn) or bool(drawn.failures))
 
 
 def test_a_million_tiles_over_the_world_make_a_small_map_in_little_memory() -> None:
