@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from flows.ending import patience
 from flows.event_loop import EventLoop, event_loop
 from flows.steps import step
-from flows.terminal import Bar, progress, warn
+from flows.terminal import Bar, warn
 from tasks.asking.accounts import campaign_of, endpoint_name, limits_of
 from tasks.asking.granting import Books, Gate, LedgerGrants
 from tasks.asking.material import Groups, Material, gather
@@ -40,20 +40,17 @@ from tasks.quota.days import day_seconds
 from tasks.quota.ledger import Ledger
 from tasks.quota.terms import Ask, Grant
 
-_ALONE = 500
-"""Requests of a run up to which each is a task run of its own."""
-
-_SLICES = 250
-"""Task runs of a larger one, about."""
-
 _AHEAD = 64
 """Requests for which maps are read at once, where each is a task run."""
+
+_NAMED = 4
+"""Tiles that the name of a request tells."""
 
 _LATE = 5.0
 """Seconds beyond a request's time-out until the ledger takes it for ended."""
 
-GRACE = 30.0
-"""Seconds for answers under way when a command is interrupted."""
+GRACE = 20.0
+"""Seconds for answers under way when a run is ended: 30 after it is cancelled, a Prefect worker kills its process."""
 
 _SECRET_BLOCK = "prefect-secret:"  # noqa: S105 - says where a secret is
 
@@ -86,7 +83,14 @@ class Asked:
 
 
 def ask_endpoints(
-    config: Campaign, captioner: Captioner, wanted: Versions, state: State, ledger: Ledger, gate: Gate
+    config: Campaign,
+    captioner: Captioner,
+    wanted: Versions,
+    state: State,
+    ledger: Ledger,
+    gate: Gate,
+    bar: Bar,
+    task_runs: int,
 ) -> Asked:
     """Asks for captions until there are none to ask for, the quota is out, or no endpoint can be used.
 
@@ -97,6 +101,8 @@ def ask_endpoints(
         state: where the captions are kept.
         ledger: where the requests are counted.
         gate: what every attempt passes.
+        bar: shows how far it is.
+        task_runs: requests up to which each is a task run of its own; more of them are cut into fewer slices.
 
     Raises:
         InputError: a key is missing, or the templates cannot be used.
@@ -115,10 +121,9 @@ def ask_endpoints(
 
     with event_loop() as loop, _opened(loop, config, captioner, keys, claims, ledger, gate) as asking:
         loop.start(asking.renewing())
-        with progress(f"captions by {captioner.name}", len(material.tile_ids), "captions") as bar:
-            work = _Work(captioner, loop, asking, bar, len(groups))
-            with patience(GRACE):
-                work.do(groups, prepared)
+        work = _Work(captioner, loop, asking, bar, len(groups), task_runs)
+        with patience(GRACE):
+            work.do(groups, prepared)
         made = asking.progress
         end = asking.end
     left = len(wanted) - made.total - len(unreadable)
@@ -136,15 +141,17 @@ def ask_endpoints(
 class _Work:
     """The task runs of one captioner."""
 
-    def __init__(self, captioner: Captioner, loop: EventLoop, asking: Asking, bar: Bar, requests: int) -> None:
+    def __init__(
+        self, captioner: Captioner, loop: EventLoop, asking: Asking, bar: Bar, requests: int, task_runs: int
+    ) -> None:
         self._captioner = captioner
         self._loop = loop
         self._asking = asking
         self._bar = bar
         self._shown = 0
-        self._each_alone = requests <= _ALONE
+        self._each_alone = requests <= task_runs
         places = sum(endpoint.concurrency for endpoint in captioner.pool)
-        self._size = _AHEAD if self._each_alone else max(_AHEAD, 2 * places, math.ceil(requests / _SLICES))
+        self._size = _AHEAD if self._each_alone else max(_AHEAD, 2 * places, math.ceil(requests / task_runs))
         # A slice is followed by the next before its slowest request is answered.
         self._threads = min(2 * places, 128) if self._each_alone else 3
 
@@ -156,27 +163,31 @@ class _Work:
             for at in range(0, len(groups), self._size):
                 if self._asking.is_over:
                     break
-                for name, part in self._named(at, prepared(groups[at : at + self._size])):
-                    work = partial(step, name, partial(self._ask, part))
+                for name, tags, part in self._named(at, prepared(groups[at : at + self._size])):
+                    work = partial(step, name, partial(self._ask, part), *tags)
                     under_way.add(threads.submit(copy_context().run, work))
                 under_way = self._waited(under_way, most=self._threads if self._each_alone else self._threads - 1)
             self._waited(under_way, most=0)
         except BaseException:
+            threads.shutdown(wait=False, cancel_futures=True)  # what has not begun has no task run to show
             self._loop.wait(self._asking.stop(GRACE))
             raise
         finally:
-            threads.shutdown(cancel_futures=True)
+            threads.shutdown()
 
     def _ask(self, part: Sequence[Sequence[Tile]]) -> None:
         self._loop.wait(self._asking.ask(part))
 
-    def _named(self, at: int, portion: Sequence[Sequence[Tile]]) -> Iterator[tuple[str, Sequence[Sequence[Tile]]]]:
+    def _named(
+        self, at: int, portion: Sequence[Sequence[Tile]]
+    ) -> Iterator[tuple[str, Sequence[str], Sequence[Sequence[Tile]]]]:
+        """Task runs by name; with tags where each does so much that these cost little beside it."""
         name = self._captioner.name
         if not self._each_alone:
-            yield f"{name}: requests {at + 1} to {at + len(portion)}", portion
+            yield f"{name}: requests {at + 1} to {at + len(portion)}", ("captions", name), portion
             return
         for group in portion:
-            yield f"{name}: {' '.join(tile.tile_id for tile in group)}", [group]
+            yield f"{name}: {_called(group)}", (), [group]
 
     def _waited(self, under_way: set[Future[None]], most: int) -> set[Future[None]]:
         """Waits until so few are under way; shows how far it is."""
@@ -192,6 +203,12 @@ class _Work:
                 for one in under_way:
                     one.cancel()
         return under_way
+
+
+def _called(group: Sequence[Tile]) -> str:
+    """What people call a request: the tiles in it, or the first of them."""
+    named = " ".join(tile.tile_id for tile in group[:_NAMED])
+    return named if len(group) <= _NAMED else f"{named} and {len(group) - _NAMED} more"
 
 
 def present_keys(config: Campaign, captioner: Captioner, tile_ids: Sequence[str]) -> dict[str, str]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from prefect import flow
-from prefect.artifacts import create_markdown_artifact
 from prefect.client.schemas.objects import State
 
+from flows.artifacts import show_summary
 from flows.captions import caption_tiles
 from flows.ending import heed
+from flows.hooks import HOOKS
 from flows.locking import stage
 from flows.outcome import Outcome
 from flows.plan import look, plan_tiles
 from flows.preview import write_preview
 from flows.statistics import count_tiles
-from flows.steps import step, task_threads
+from flows.steps import MOST_TASK_RUNS, step, task_threads
 from flows.terminal import warn
 from tasks.configuration import Campaign
 from tasks.places import dataset_of
@@ -24,6 +25,7 @@ from tasks.places import dataset_of
     flow_run_name="campaign {config.name}",
     task_runner=task_threads(),
     persist_result=False,
+    **HOOKS,
 )
 def campaign(config: Campaign) -> State[Outcome]:
     """Does what is missing of a campaign: plan, statistics, captions and the preview page.
@@ -36,12 +38,11 @@ def campaign(config: Campaign) -> State[Outcome]:
         warn("imagery: chips of images come with a later release; the key is left aside")
     with stage(config):
         found = look(config)
-        outcome = plan_tiles(config, found).then(count_tiles(config, found))
+        outcome = plan_tiles(config, found).then(count_tiles(config, found, MOST_TASK_RUNS // 2))
     heed()
-    outcome = outcome.then(caption_tiles(config))
+    outcome = outcome.then(caption_tiles(config, most=MOST_TASK_RUNS - outcome.task_runs))
     heed()
     with stage(config):
-        preview = step("draw the preview page", lambda: write_preview(config, found))
-    lines = [f"# {config.name}", "", *(f"- {line}" for line in outcome.summary)]
-    create_markdown_artifact("\n".join(lines), key="summary", description="What this run did")
+        preview = step("draw the preview page", lambda: write_preview(config, found), "preview")
+    show_summary(config)
     return outcome.then(Outcome(results=(f"dataset: {dataset}", f"preview: {preview}"))).state()

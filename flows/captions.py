@@ -11,17 +11,18 @@ from typing import Annotated, Literal, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from prefect import flow
-from prefect.artifacts import create_markdown_artifact
+from prefect import flow, runtime
 from prefect.client.schemas.objects import State as PrefectState
 from pydantic import Field
 
+from flows.artifacts import show_failed_tiles, show_summary
 from flows.asking import Asked, ask_endpoints, present_keys
 from flows.batch import summary
 from flows.ending import heed
+from flows.hooks import HOOKS
 from flows.locking import stage
 from flows.outcome import Outcome
-from flows.steps import step
+from flows.steps import MOST_TASK_RUNS, share_out, step
 from flows.terminal import Bar, progress, say, warn
 from tasks.asking.accounts import ledger_of
 from tasks.asking.forecast import USUAL_TOKENS, Demand, days_to_go, demand
@@ -32,7 +33,7 @@ from tasks.captions.by_rules import MODEL, rules_captions, rules_key
 from tasks.captions.keeping import described, export, kept_ids, restore
 from tasks.captions.owners import dead
 from tasks.captions.state import Caption, State, open_state
-from tasks.captions.wanting import Versions, failures, missing, outdated
+from tasks.captions.wanting import Versions, by_code, failures, missing, outdated
 from tasks.captions.wanting import failed as failed_ones
 from tasks.configuration import Campaign, Captioner
 from tasks.errors import InputError
@@ -42,7 +43,7 @@ from tasks.statistics.table import StatisticsFile, list_statistics, read_counts
 from tasks.storage import Place
 
 _MOST_SLICES = 50
-"""Task runs for one captioner: a flow run has some 500 to share."""
+"""Task runs for one captioner by rules, which needs but seconds for each."""
 
 
 Failure: TypeAlias = Literal["any", "content_filter", "context_length", "cut_off", "refusal", "format", "transport"]
@@ -68,7 +69,36 @@ class Wishes:
     reparse: bool = False
 
 
-@flow(name="captions", flow_run_name="captions {config.name}", persist_result=False)
+@dataclass(frozen=True)
+class _Part:
+    """One captioner's part of a run.
+
+    Attributes:
+        captioner: the captioner.
+        tile_ids: the tiles that it is to describe, done or not.
+        wanted: those that are to be captioned now, with the version that the caption will be.
+    """
+
+    captioner: Captioner
+    tile_ids: list[str]
+    wanted: Versions
+
+    @property
+    def task_runs(self) -> int:
+        """How many it would make, if there were no end of them."""
+        if self.captioner.recipe == "rules":
+            return min(_MOST_SLICES, len(self.wanted))
+        return -(-len(self.wanted) // self.captioner.images_per_request)
+
+
+def _run_name() -> str:
+    """Such as "captions sao-tome by gpt-3.5"."""
+    parameters = runtime.flow_run.parameters
+    captioner = parameters.get("captioner")
+    return f"captions {parameters['config'].name}" + (f" by {captioner}" if captioner else "")
+
+
+@flow(name="captions", flow_run_name=_run_name, persist_result=False, **HOOKS)
 def captions(
     config: Campaign,
     captioner: str | None = None,
@@ -87,15 +117,18 @@ def captions(
         retry_failed: Code of the failures that are asked again, `any` for all; none where absent.
         reparse: Read the stored raw answers again; nothing is sent.
     """
-    return caption_tiles(config, Wishes(captioner, max_requests, renew, retry_failed, reparse)).state()
+    outcome = caption_tiles(config, Wishes(captioner, max_requests, renew, retry_failed, reparse))
+    show_summary(config)
+    return outcome.state()
 
 
-def caption_tiles(config: Campaign, wishes: Wishes | None = None) -> Outcome:
+def caption_tiles(config: Campaign, wishes: Wishes | None = None, most: int = MOST_TASK_RUNS) -> Outcome:
     """Captions what has no caption yet, captioner by captioner, and writes all captions to the dataset.
 
     Args:
         config: the campaign.
         wishes: what is wanted beyond that.
+        most: about as many task runs as this makes.
 
     Raises:
         InputError: there is no captioner of that name, or no plan yet.
@@ -112,19 +145,21 @@ def caption_tiles(config: Campaign, wishes: Wishes | None = None) -> Outcome:
         if restored := restore(state, dataset):
             warn(f"the state was empty: took back {restored} captions from {dataset.join('captions')}")
         gate = Gate(wishes.max_requests)
+        parts = [_part(config, captioner, described(captioner, kept), wishes, state) for captioner in chosen]
+        shares = share_out({part.captioner.name: part.task_runs for part in parts}, most)
         ahead: list[Demand] = []
         try:
-            for captioner in chosen:
-                mine = described(captioner, kept)
-                if captioner.recipe == "rules":
-                    outcome = outcome.then(_caption_by_rules(captioner, mine, wishes, state, dataset))
+            for part in parts:
+                share = shares[part.captioner.name]
+                if part.captioner.recipe == "rules":
+                    outcome = outcome.then(_caption_by_rules(config, part, state, share))
+                elif wishes.reparse:
+                    outcome = outcome.then(_reparse(config, part, state))
                 elif ledger is not None:
-                    outcome = outcome.then(
-                        _caption_by_asking(config, captioner, mine, wishes, state, ledger, gate, ahead)
-                    )
+                    outcome = outcome.then(_caption_by_asking(config, part, state, ledger, gate, share, ahead))
         finally:
             with stage(config):
-                step("write the captions", lambda: export(state, names, dataset))
+                step("write the captions", lambda: export(state, names, dataset), "captions")
     if wishes.max_requests is not None and gate.budget is not None:
         outcome = outcome.then(Outcome(attempts=wishes.max_requests - gate.budget))
     return outcome
@@ -139,71 +174,56 @@ def _ledger(config: Campaign, chosen: Sequence[Captioner]) -> Iterator[Ledger | 
         yield ledger
 
 
+def _part(config: Campaign, captioner: Captioner, tile_ids: list[str], wishes: Wishes, state: State) -> _Part:
+    """What one captioner has to do; tiles whose claims are another's are found out when they are claimed."""
+    name, asks = captioner.name, captioner.recipe != "rules"
+    if asks and wishes.reparse:
+        return _Part(captioner, tile_ids, {})
+    wanted = missing(state, name, tile_ids)
+    if asks and wishes.retry_failed:
+        wanted |= failed_ones(state, name, tile_ids, wishes.retry_failed)
+    if wishes.renew:
+        models = {endpoint.model for endpoint in captioner.pool} if asks else {MODEL}
+        keys = partial(present_keys, config, captioner) if asks else _present_rules(dataset_of(config), tile_ids)
+        wanted |= outdated(state, name, tile_ids, models, keys)
+    return _Part(captioner, tile_ids, wanted)
+
+
+def _reparse(config: Campaign, part: _Part, state: State) -> Outcome:
+    name = part.captioner.name
+    changed = reparse(state, name, gather(dataset_of(config), part.tile_ids, placed=False))
+    return Outcome((say(f"captions by {name}: {changed} read anew from the stored answers"),))
+
+
 def _caption_by_asking(
     config: Campaign,
-    captioner: Captioner,
-    tile_ids: list[str],
-    wishes: Wishes,
+    part: _Part,
     state: State,
     ledger: Ledger,
     gate: Gate,
+    task_runs: int,
     ahead: list[Demand],
 ) -> Outcome:
     """One captioner's batch; adds what it leaves to what those before it have left."""
-    name = captioner.name
-    if wishes.reparse:
-        changed = reparse(state, name, gather(dataset_of(config), tile_ids, placed=False))
-        return Outcome((say(f"captions by {name}: {changed} read anew from the stored answers"),))
-    wanted = _wanted(config, captioner, tile_ids, wishes, state)
+    captioner, name = part.captioner, part.captioner.name
     asked = Asked()
-    if wanted:
-        asked = ask_endpoints(config, captioner, wanted, state, ledger, gate)
-    failed = failures(state, name, tile_ids)
+    if part.wanted:
+        total = len(part.tile_ids)
+        with progress(config.name, f"captions by {name}", total, "captions", total - len(part.wanted)) as bar:
+            asked = ask_endpoints(config, captioner, part.wanted, state, ledger, gate, bar, task_runs)
+    failed = failures(state, name, part.tile_ids)
+    show_failed_tiles(config, name, failed)
+    codes = by_code(failed)
     left = demand(captioner, asked.left, USUAL_TOKENS, ledger)
-    lines = summary(len(tile_ids), asked, failed, gate, days_to_go(left, ahead))
+    lines = summary(len(part.tile_ids), asked, codes, gate, days_to_go(left, ahead))
     ahead.append(left)
-    key = f"captions-{name}".lower().replace(".", "-").replace("_", "-")
-    create_markdown_artifact(
-        "\n".join([f"# Captions by {name}", "", *(f"- {line}" for line in lines)]),
-        key=key,
-        description=f"The last batch of {name}",
-    )
     line = say(f"captions by {name}: " + ", ".join(lines))
     return Outcome(
         (line,),
-        failed={f"{name} {code}": f"{count} tiles" for code, count in failed.items()} | dict(asked.unreadable),
+        failed={f"{name} {code}": f"{count} tiles" for code, count in codes.items()} | dict(asked.unreadable),
         unusable={name: asked.unusable} if asked.unusable else {},
         next_slots={name: asked.next_slot} if asked.next_slot is not None else {},
     )
-
-
-def _wanted(config: Campaign, captioner: Captioner, tile_ids: list[str], wishes: Wishes, state: State) -> Versions:
-    """The tiles to be asked about; those whose claims are another's are found out when they are claimed."""
-    wanted = missing(state, captioner.name, tile_ids)
-    if wishes.retry_failed:
-        wanted |= failed_ones(state, captioner.name, tile_ids, wishes.retry_failed)
-    if wishes.renew:
-        models = {endpoint.model for endpoint in captioner.pool}
-        keys = partial(present_keys, config, captioner)
-        wanted |= outdated(state, captioner.name, tile_ids, models, keys)
-    return wanted
-
-
-def _caption_by_rules(
-    captioner: Captioner, tile_ids: list[str], wishes: Wishes, state: State, dataset: Place
-) -> Outcome:
-    name = captioner.name
-    to_do = missing(state, name, tile_ids)
-    if wishes.renew:
-        to_do |= outdated(state, name, tile_ids, {MODEL}, _present_rules(dataset, tile_ids))
-    if not to_do:
-        return Outcome((say(f"captions by {name}: {len(tile_ids)} there, none to do"),))
-    with progress(f"captions by {name}", len(to_do), "captions") as bar:
-        wanted = pa.array(list(to_do), pa.string())
-        for label, files in _slices(list_statistics(dataset), wanted):
-            heed()
-            step(f"{name}: {label}", partial(_say, name, files, to_do, state, bar))
-    return Outcome((say(f"captions by {name}: {len(to_do)} made"),))
 
 
 def _present_rules(dataset: Place, tile_ids: list[str]) -> Callable[[Sequence[str]], dict[str, str]]:
@@ -214,10 +234,24 @@ def _present_rules(dataset: Place, tile_ids: list[str]) -> Callable[[Sequence[st
     return lambda some: {tile_id: rules_key(tile_id, counts[rows[tile_id]]) for tile_id in some if tile_id in rows}
 
 
-def _slices(files: Sequence[StatisticsFile], wanted: pa.Array) -> Iterator[tuple[str, Sequence[StatisticsFile]]]:
-    """Files that hold wanted tiles, in at most `_MOST_SLICES` groups, with labels."""
+def _caption_by_rules(config: Campaign, part: _Part, state: State, task_runs: int) -> Outcome:
+    name, total = part.captioner.name, len(part.tile_ids)
+    if not part.wanted:
+        return Outcome((say(f"captions by {name}: {total} there, none to do"),))
+    with progress(config.name, f"captions by {name}", total, "captions", total - len(part.wanted)) as bar:
+        wanted = pa.array(list(part.wanted), pa.string())
+        for label, files in _slices(list_statistics(dataset_of(config)), wanted, task_runs):
+            heed()
+            step(f"{name}: {label}", partial(_say, name, files, part.wanted, state, bar), "captions", name)
+    return Outcome((say(f"captions by {name}: {len(part.wanted)} made"),))
+
+
+def _slices(
+    files: Sequence[StatisticsFile], wanted: pa.Array, most: int
+) -> Iterator[tuple[str, Sequence[StatisticsFile]]]:
+    """Files that hold wanted tiles, in at most so many groups, with labels."""
     holding = [file for file in files if pc.any(pc.is_in(file.tile_ids, value_set=wanted)).as_py()]
-    each = -(-len(holding) // _MOST_SLICES) or 1
+    each = -(-len(holding) // most) or 1
     for start in range(0, len(holding), each):
         group = holding[start : start + each]
         name = group[0].place.url.rsplit("/", 1)[-1].rsplit("-", 1)[0]

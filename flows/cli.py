@@ -305,9 +305,9 @@ def _prepare(quiet: bool, verbose: bool) -> None:
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "INFO" if verbose else "CRITICAL")
     os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-    from flows.terminal import console
+    from flows.terminal import show_at_terminal
 
-    console.quiet = quiet
+    show_at_terminal(quiet=quiet)
 
 
 def _run_flow(

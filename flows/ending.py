@@ -36,6 +36,7 @@ _patience: list[float] = []
 _reports: list[Callable[[], object]] = []
 _told = threading.Event()
 _received: list[int] = []
+_signalled = threading.Event()
 
 
 def end_on_signals() -> None:
@@ -86,6 +87,11 @@ def heed() -> None:
         _raise(_received[0])
 
 
+def is_ending() -> bool:
+    """Whether the command was told to end, be it that a library has taken the signal for itself."""
+    return _signalled.is_set()
+
+
 def _end(number: int, _frame: FrameType | None) -> None:
     """Ends the command in order."""
     _received.append(number)
@@ -110,6 +116,7 @@ def _insist(signals: int) -> None:
     """Ends the process where a signal has not done so in time."""
     while (first := os.read(signals, 1)[0]) not in EXIT_CODES:
         pass
+    _signalled.set()
     select.select([signals], [], [], _GRACE_SECONDS + sum(_patience))
     # Reports need a server that may be what hangs.
     reporting = threading.Thread(target=_report, daemon=True)

@@ -23,6 +23,7 @@ class Outcome:
         failed: what failed for good, with the reason: sources, or tiles.
         unusable: captioners without an endpoint that can be used, with the reason.
         next_slots: captioners whose quota is out, and when it has room again, seconds since the epoch.
+        task_runs: how many were made where there may be many.
         attempts: requests sent to endpoints, of those that ``--max-requests`` allows.
         results: what a command prints on standard output.
     """
@@ -31,6 +32,7 @@ class Outcome:
     failed: Mapping[str, str] = field(default_factory=dict)
     unusable: Mapping[str, str] = field(default_factory=dict)
     next_slots: Mapping[str, float] = field(default_factory=dict)
+    task_runs: int = 0
     attempts: int = 0
     results: tuple[str, ...] = ()
 
@@ -41,6 +43,7 @@ class Outcome:
             failed={**self.failed, **later.failed},
             unusable={**self.unusable, **later.unusable},
             next_slots={**self.next_slots, **later.next_slots},
+            task_runs=self.task_runs + later.task_runs,
             attempts=self.attempts + later.attempts,
             results=self.results + later.results,
         )

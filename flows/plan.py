@@ -6,6 +6,7 @@ import pyarrow as pa
 from prefect import flow
 from prefect.client.schemas.objects import State
 
+from flows.hooks import HOOKS
 from flows.locking import stage
 from flows.outcome import Outcome
 from flows.steps import step
@@ -19,7 +20,7 @@ from tasks.planning.table import read_plan, write_tiles
 from tasks.statistics.table import list_statistics, refuse_other_counts
 
 
-@flow(name="plan", flow_run_name="plan {config.name}", persist_result=False)
+@flow(name="plan", flow_run_name="plan {config.name}", persist_result=False, **HOOKS)
 def plan(config: Campaign) -> State[Outcome]:
     """Writes the ordered candidate tiles of a campaign.
 
@@ -32,7 +33,7 @@ def plan(config: Campaign) -> State[Outcome]:
 
 def look(config: Campaign) -> Survey:
     """Lists the source, and warns of what cannot be opened."""
-    found = step("list the source", lambda: survey_of(config))
+    found = step("list the source", lambda: survey_of(config), "plan")
     for name, reason in found.unreadable.items():
         warn(f"{name}: {reason}")
     return found
@@ -54,7 +55,7 @@ def plan_tiles(config: Campaign, found: Survey, further: int = 0) -> Outcome:
     # Before the plan is written anew, not after.
     refuse_other_counts(list_statistics(dataset), found.table, dataset)
     limit = last["limit"] + further if last and last["digest"] == made_from else first_limit(config)
-    planned = step("choose the tiles", lambda: choose(config, found, limit))
+    planned = step("choose the tiles", lambda: choose(config, found, limit), "plan")
     content = {
         "digest": made_from,
         "planned": len(planned.tiles),

@@ -5,17 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from prefect import Flow
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import State
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import Cancelled
 
 from flows.campaign import campaign
 from flows.captions import captions
 from flows.ending import INTERRUPTED, reporting_interruption
+from flows.hooks import close_dead_runs
 from flows.outcome import Outcome
 from flows.plan import plan
 from flows.statistics import statistics
@@ -24,8 +25,8 @@ from tasks.configuration import Campaign
 from tasks.errors import EarthscribeError
 from tasks.quota.days import day_seconds
 
-_SHORTEST_SLEEP = 1 / 200
-"""Part of a day between two batches that wait for their quota: each is a flow run, and costs seconds."""
+_BETWEEN: Final = 1 / 20
+"""Part of a day between two batches of a captioner: where slots come back one by one, a twentieth of them is enough."""
 
 FLOWS: Mapping[str, Flow[Any, Any]] = {
     "campaign": campaign,
@@ -44,9 +45,14 @@ def run_flow(name: str, config: Campaign, parameters: Mapping[str, Any]) -> Outc
         EarthscribeError: the flow was cancelled or ended in no known way.
     """
     started: list[UUID] = []
-    run: Callable[..., State[Any]] = FLOWS[name].with_options(
-        on_running=[lambda _flow, flow_run, _state: started.append(flow_run.id)]
-    )
+    flow = FLOWS[name]
+
+    def tell_started(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:
+        del flow, state
+        started.append(flow_run.id)
+
+    run: Callable[..., State[Any]] = flow.with_options(on_running=[tell_started, *flow.on_running_hooks])
+    close_dead_runs(FLOWS)
     with reporting_interruption(lambda: _cancel(started)):
         state = run(config=config, return_state=True, **parameters)
     result = state.result(raise_on_failure=False)
@@ -58,9 +64,10 @@ def run_flow(name: str, config: Campaign, parameters: Mapping[str, Any]) -> Outc
 
 
 def run_on(name: str, config: Campaign, parameters: Mapping[str, Any], outcome: Outcome) -> Outcome:
-    """Runs a flow again, each time as a flow run of its own, whenever a quota returns; until none was out.
+    """Runs a flow again whenever a quota returns, for the captioner whose it is; until none was out.
 
-    What failed before is not asked again each time, and ``max_requests`` is what the command may send in all.
+    Each time it is a flow run of its own. What failed before is not asked again each time, and ``max_requests`` is what
+    the command may send in all.
 
     Args:
         name: the flow's.
@@ -69,30 +76,36 @@ def run_on(name: str, config: Campaign, parameters: Mapping[str, Any], outcome: 
         outcome: of the first run.
 
     Returns:
-        The last run's outcome.
+        What became of all runs together.
     """
-    left = parameters.get("max_requests")
-    while outcome.next_slots:
-        if left is not None:
-            left -= outcome.attempts
-            if left <= 0:
-                break
-        _sleep_until_slot(outcome.next_slots)
-        outcome = run_flow(name, config, {**parameters, "max_requests": left, "retry_failed": None})
+    due = _due(outcome.next_slots)
+    while due:
+        left = parameters.get("max_requests")
+        if left is not None and (left := left - outcome.attempts) <= 0:
+            break
+        captioner = min(due, key=lambda name: due[name])
+        _sleep_until(due.pop(captioner), captioner)
+        again = {**parameters, "captioner": captioner, "max_requests": left, "retry_failed": None}
+        later = run_flow(name, config, again)
+        due |= _due(later.next_slots)
+        outcome = outcome.then(later)
     return outcome
 
 
-def _sleep_until_slot(next_slots: Mapping[str, float]) -> None:
-    """Sleeps until a quota that was out returns, and a little longer: a bucket's slots come back one by one.
+def _due(next_slots: Mapping[str, float]) -> dict[str, float]:
+    """When the next batch of each captioner is worth a flow run, seconds since the epoch.
 
     Args:
-        next_slots: when each captioner's quota has room again, seconds since the epoch.
+        next_slots: when each one's quota has room again.
     """
-    now = time.time()
-    seconds = max(min(next_slots.values()) - now, day_seconds() * _SHORTEST_SLEEP)
-    until = datetime.fromtimestamp(now + seconds, UTC)
-    say(f"waiting for the quota until {until:%Y-%m-%d %H:%M:%S} UTC")
-    time.sleep(seconds)
+    soonest = time.time() + _BETWEEN * day_seconds()
+    return {name: max(slot, soonest) for name, slot in next_slots.items()}
+
+
+def _sleep_until(when: float, captioner: str) -> None:
+    until = datetime.fromtimestamp(when, UTC)
+    say(f"waiting for the quota of {captioner} until {until:%Y-%m-%d %H:%M:%S} UTC")
+    time.sleep(max(0.0, when - time.time()))
 
 
 def _cancel(flow_runs: Iterable[UUID]) -> None:

@@ -10,17 +10,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 from prefect import flow
-from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.objects import State
 from prefect.futures import as_completed
 from prefect.settings import get_current_settings
 
+from flows.artifacts import show_failed_sources, show_summary
 from flows.computing import computing
 from flows.ending import heed
+from flows.hooks import HOOKS
 from flows.locking import stage
 from flows.outcome import Outcome
 from flows.plan import look, plan_tiles, say_splits
-from flows.steps import task_threads
+from flows.steps import MOST_TASK_RUNS, task_threads
 from flows.terminal import Bar, progress, say, warn
 from tasks.configuration import Campaign
 from tasks.errors import SourceError
@@ -29,7 +30,7 @@ from tasks.planning.survey import Survey, identities
 from tasks.planning.table import EXCLUDED, FAILED, KEPT, PLANNED, read_columns, read_plan, status_counts, update_tiles
 from tasks.statistics.caching import counting_task
 from tasks.statistics.gates import Gates
-from tasks.statistics.jobs import MOST_JOBS, Compute, Job, Manifest
+from tasks.statistics.jobs import Compute, Job, Manifest
 from tasks.statistics.sources import write_sources
 from tasks.statistics.table import StatisticsFile, all_counts, drop_stale, list_statistics, refuse_other_counts
 from tasks.storage import Place, exists
@@ -43,6 +44,7 @@ _MOST_LATER_JOBS = 20
     flow_run_name="statistics {config.name}",
     task_runner=task_threads(),
     persist_result=False,
+    **HOOKS,
 )
 def statistics(config: Campaign) -> State[Outcome]:
     """Counts the classes of the planned tiles and decides which are kept.
@@ -52,10 +54,12 @@ def statistics(config: Campaign) -> State[Outcome]:
     """
     with stage(config):
         found = look(config)
-        return plan_tiles(config, found).then(count_tiles(config, found)).state()
+        outcome = plan_tiles(config, found).then(count_tiles(config, found))
+    show_summary(config)
+    return outcome.state()
 
 
-def count_tiles(config: Campaign, found: Survey) -> Outcome:
+def count_tiles(config: Campaign, found: Survey, most: int = MOST_TASK_RUNS) -> Outcome:
     """Counts the planned tiles that have no counts yet, and applies the gates to all.
 
     With a random sample, candidates are added until enough of them pass.
@@ -63,14 +67,16 @@ def count_tiles(config: Campaign, found: Survey) -> Outcome:
     Args:
         config: the campaign.
         found: what its source holds.
+        most: sources up to which each is a task run of its own; more of them share some.
     """
     dataset = dataset_of(config)
     known = identities(found)
-    most = MOST_JOBS
+    made = 0
     while True:
         files = list_statistics(dataset)
         refuse_other_counts(files, found.table, dataset)
-        failed = _count_missing(config, found, drop_stale(files, known), most)
+        failed, task_runs = _count_missing(config, found, drop_stale(files, known), most)
+        made += task_runs
         tiles, enough = _judge(config, found, failed)
         plan = read_plan(dataset) or {}
         if enough or plan.get("exhausted", True):
@@ -79,18 +85,20 @@ def count_tiles(config: Campaign, found: Survey) -> Outcome:
         # Doubled each time, so that a sample of what is rare takes few rounds.
         plan_tiles(config, found, further=plan["limit"])
         most = _MOST_LATER_JOBS
-    return _report(config, found, tiles, failed)
+    return _report(config, found, tiles, failed).then(Outcome(task_runs=made))
 
 
-def _count_missing(config: Campaign, found: Survey, files: Sequence[StatisticsFile], most: int) -> dict[str, str]:
-    """Counts what has no counts yet; returns the sources that failed, with the reason."""
+def _count_missing(
+    config: Campaign, found: Survey, files: Sequence[StatisticsFile], most: int
+) -> tuple[dict[str, str], int]:
+    """Counts what has no counts yet; returns the sources that failed, with the reason, and how many task runs."""
     dataset = dataset_of(config)
     jobs = {job.label: job for job in _missing_jobs(found, files, dataset, most)}
     if not jobs:
-        return dict(found.unreadable)
+        return dict(found.unreadable), 0
     total = sum(len(job.tile_ids) for job in jobs.values())
-    with computing(config.cluster, source_of(config)) as compute, progress("statistics", total) as bar:
-        return {**found.unreadable, **_run(jobs, dataset, compute, bar)}
+    with computing(config.cluster, source_of(config)) as compute, progress(config.name, "statistics", total) as bar:
+        return {**found.unreadable, **_run(jobs, dataset, compute, bar)}, len(jobs)
 
 
 def _missing_jobs(found: Survey, files: Sequence[StatisticsFile], dataset: Place, most: int) -> list[Job]:
@@ -190,9 +198,7 @@ def _report(config: Campaign, found: Survey, tiles: pa.Table, failed: Mapping[st
     if missing:
         names = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
         warn(f"the source does not list {names}: taken as no data")
-    if failed:
-        rows = [{"source": source, "reason": reason} for source, reason in failed.items()]
-        create_table_artifact(rows, key="failed-sources", description="Sources that could not be used")
+    show_failed_sources(config, failed)
     standing = ", ".join(f"{counts[status]} {status}" for status in (KEPT, EXCLUDED, FAILED, PLANNED) if counts[status])
     line = say(f"statistics: {standing or 'no tile'}")
     say_splits(config, tiles.filter(pc.equal(tiles.column("status"), KEPT)))

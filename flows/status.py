@@ -11,7 +11,7 @@ from tasks.asking.forecast import USUAL_TOKENS, Demand, days_to_go, demand
 from tasks.captions.claims import claimed
 from tasks.captions.keeping import described, kept_ids, restore
 from tasks.captions.state import State, open_state
-from tasks.captions.wanting import failures
+from tasks.captions.wanting import by_code, failures
 from tasks.configuration import Campaign, Captioner, Endpoint, mask_text
 from tasks.places import dataset_of
 from tasks.planning.table import STATUSES, read_columns, status_counts, tiles_place
@@ -51,7 +51,7 @@ def _of(
 ) -> dict[str, Any]:
     """A captioner's part of the status; adds what it has yet to ask to what those before it have."""
     counts = state.counts(captioner.name, tile_ids)
-    failed = failures(state, captioner.name, tile_ids) if counts["failed"] else {}
+    failed = by_code(failures(state, captioner.name, tile_ids)) if counts["failed"] else {}
     found = _standing(captioner, len(tile_ids), counts["pending"], counts["failed"])
     found["failed"] = dict(failed)
     if ledger is None or not captioner.pool:

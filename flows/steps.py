@@ -2,30 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar, cast
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from prefect.context import FlowRunContext
 from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 _Result = TypeVar("_Result")
 
+MOST_TASK_RUNS: Final = 500
+"""About as many as a flow run makes: a run's page bears no more, nor does the server's recorder in a burst."""
 
-def step(name: str, work: Callable[[], _Result]) -> _Result:
-    """Does a piece of work as a task run of that name.
+
+def step(name: str, work: Callable[[], _Result], *tags: str) -> _Result:
+    """Does a piece of work as a task run of that name; outside a flow run simply does it.
+
+    Before a task run that has tags, Prefect asks its server for limits on these tags: 7 to 20 ms, which is too much for
+    a single request to an endpoint.
 
     The work takes no arguments: Prefect walks and hashes what a task is given, which tables of tiles are too large for.
     Nor does the task return anything: a flow run keeps its tasks' results in memory until it ends.
     """
+    if not FlowRunContext.get():
+        return work()
     made: list[_Result] = []
 
     def run() -> None:
         made.append(work())
 
-    task(name=name, task_run_name=name, cache_policy=NO_CACHE, persist_result=False)(run)()
+    # A name is text from outside: in braces it would be a template.
+    task(name=name, task_run_name=lambda: name, tags=tags, cache_policy=NO_CACHE, persist_result=False)(run)()
     return made.pop()
+
+
+def share_out(wanted: Mapping[str, int], most: int) -> dict[str, int]:
+    """Shares a number of task runs out: who wants few gets them all, and the others the same number each, at least one.
+
+    Args:
+        wanted: how many task runs each would make.
+        most: how many there are for all of them.
+    """
+    shares: dict[str, int] = {}
+    for name, count in sorted(wanted.items(), key=lambda item: item[1]):
+        shares[name] = max(1, min(count, most // (len(wanted) - len(shares))))
+        most -= shares[name]
+    return shares
 
 
 def task_threads() -> TaskRunner[PrefectFuture[Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import groupby, islice
 from operator import attrgetter
 from typing import TypeAlias
@@ -35,13 +35,16 @@ def failed(state: State, captioner: str, tile_ids: Collection[str], code: str) -
     }
 
 
-def failures(state: State, captioner: str, tile_ids: Collection[str]) -> Counter[str]:
-    """How many of some tiles have no caption for good, by code."""
+def failures(state: State, captioner: str, tile_ids: Collection[str]) -> list[Caption]:
+    """What stands of those tiles that have no caption for good."""
     wanted = set(tile_ids)
     current = state.current(captioner)
-    return Counter(
-        caption.reason or "unknown" for caption in current if caption.status == "failed" and caption.tile_id in wanted
-    )
+    return [caption for caption in current if caption.status == "failed" and caption.tile_id in wanted]
+
+
+def by_code(failed: Iterable[Caption]) -> Counter[str]:
+    """How many have failed, by code."""
+    return Counter(caption.reason or "unknown" for caption in failed)
 
 
 def outdated(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from prefect import Task, task
 from prefect.client.schemas.objects import State
+from prefect.tasks import TaskRunNameCallbackWithParameters
 
 from tasks.errors import ClusterLostError, SourceError
 from tasks.statistics.jobs import Compute, Job, Manifest, run_job
@@ -34,9 +35,13 @@ def counting_task(jobs: Mapping[str, Job], dataset: Place, compute: Compute, res
     def key(_context: object, arguments: dict[str, Any]) -> str:
         return cache_key(jobs[arguments["source"]], dataset)
 
+    def name(parameters: dict[str, Any]) -> str:
+        source = parameters["source"]
+        return f"{source}: {len(jobs[source].tile_ids)} tiles"
+
     @task(
         name="count classes",
-        task_run_name="{source}",
+        task_run_name=cast(TaskRunNameCallbackWithParameters, name),
         cache_key_fn=key,
         persist_result=True,
         result_storage=results,

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 import rasterio
 from campaigns import Campaign, fake_llm, sent_agrees, text
-from commands import Commands, write_config
+from commands import RULES, Commands, flow_runs, write_config
 
 from tasks.scene import write_scene
 
@@ -48,7 +48,7 @@ def campaign(counted: Campaign, tmp_path: Path) -> Campaign:
 def test_a_batch_ends_at_the_quota_and_the_next_goes_on(campaign: Campaign) -> None:
     day = {"EARTHSCRIBE_DAY_SECONDS": "25"}
     with fake_llm("--requests-per-day", 40, "--seed", 1, day=25) as endpoint:
-        campaign.configure(text(endpoint, quota={"requests_per_day": 40}))
+        config = campaign.configure(text(endpoint, quota={"requests_per_day": 40}), RULES)
         first = campaign("caption", **day)
         assert first.code == 0, first.stderr
         status = campaign.status(**day)["text"]
@@ -67,12 +67,22 @@ def test_a_batch_ends_at_the_quota_and_the_next_goes_on(campaign: Campaign) -> N
     assert (audit["requests"], audit["refused"], audit["tiles"]["answered_again"]) == (TILES, 0, 0)
     assert audit["most_in_a_day"] <= 40
     assert set(campaign.versions("text").values()) == {1}
+    # A batch that has waited visits the captioner whose quota has returned, and nobody else.
+    lines = [line.split(": ")[0] for line in rest.stderr.splitlines() if line.startswith("captions by")]
+    assert lines == ["captions by text", "captions by rules", "captions by text"]
+    with campaign.earthscribe.prefect() as database:
+        names = [(run["name"], run["state_name"]) for run in flow_runs(database, config)]
+    assert names == [
+        ("captions c", "QuotaReached"),
+        ("captions c", "QuotaReached"),
+        ("captions c by text", "Completed"),
+    ]
 
 
 def test_killed_at_any_instant_it_is_taken_up(campaign: Campaign) -> None:
     draws = random.Random(4)
     with fake_llm("--latency", 150) as endpoint:
-        campaign.configure(text(endpoint, concurrency=4))
+        config = campaign.configure(text(endpoint, concurrency=4))
         for _ in range(2):
             command = campaign.earthscribe.start("caption", "c.yaml", folder=campaign.folder)
             before = endpoint.audit()["requests"]
@@ -90,6 +100,13 @@ def test_killed_at_any_instant_it_is_taken_up(campaign: Campaign) -> None:
     assert audit["requests"] <= status["requests"]["sent"] <= TILES + 2 * 4
     assert status["requests"]["unknown"] <= 2 * 4
     assert set(campaign.versions("text").values()) == {1}
+    with campaign.earthscribe.prefect() as database:
+        runs = flow_runs(database, config)
+        told = dict(database.execute("SELECT flow_run_id, data FROM artifact WHERE key = 'c-unfinished'").fetchall())
+    assert [run["state_name"] for run in runs] == ["Crashed", "Crashed", "Completed"]
+    for run in runs[:2]:
+        assert "its process was killed" in told[run["id"]]
+        assert "run it again: it does what is missing" in told[run["id"]]
 
 
 def test_two_runs_share_the_work(campaign: Campaign) -> None:

@@ -183,11 +183,15 @@ def test_prefect_shows_the_run(campaign: Campaign, earthscribe: Commands) -> Non
         assert config["dataset"] == str(campaign.dataset)
         names = [name for (name,) in database.execute("SELECT name FROM task_run WHERE flow_run_id = ?", [run["id"]])]
         source = Path(FILE).stem
-        assert {source, f"rules: {source}", "list the source", "choose the tiles"} <= set(names), names
+        assert {f"rules: {source}", "list the source", "choose the tiles"} <= set(names), names
+        counted = len(counts_of(campaign.dataset))
+        tiles = [int(name.split()[-2]) for name in names if name.endswith(" tiles") and ": " in name]
+        assert sum(tiles) == counted
+        assert any(name.startswith(f"{source}: ") for name in names), names
         query = "SELECT key, type FROM artifact WHERE flow_run_id = ?"
         artifacts = dict(database.execute(query, [run["id"]]).fetchall())
-        assert artifacts["statistics"] == artifacts["captions-by-rules"] == "progress"
-        assert artifacts["summary"] == "markdown"
+        assert artifacts["c-statistics"] == artifacts["c-captions-by-rules"] == "progress"
+        assert artifacts["c-summary"] == "markdown"
         assert "sesame-456" not in "\n".join(database.iterdump())
 
 
@@ -214,8 +218,8 @@ def test_again_does_what_is_missing_and_nothing_else(campaign: Campaign, earthsc
     assert earthscribe("captions", campaign.config, folder=folder).stdout == shown
     with earthscribe.prefect() as database:
         run = flow_runs(database, campaign.config)[-1]
-        query = "SELECT state_name FROM task_run WHERE flow_run_id = ? AND name = ? ORDER BY start_time"
-        states = [state for (state,) in database.execute(query, [run["id"], Path(FILE).stem])]
+        query = "SELECT state_name FROM task_run WHERE flow_run_id = ? AND name LIKE ? ORDER BY start_time"
+        states = [state for (state,) in database.execute(query, [run["id"], f"{Path(FILE).stem}: %"])]
         assert states == ["Cached", "Completed"], "remembered, not found, and counted again"
 
 

@@ -25,7 +25,7 @@ from tasks.asking.tiles import Asking, Progress, Tile
 from tasks.captions.claims import Claims, Finish, Take, claimed
 from tasks.captions.owners import dead, this_process
 from tasks.captions.state import Caption, State, open_state
-from tasks.captions.wanting import failures
+from tasks.captions.wanting import by_code, failures
 from tasks.endpoints.client import Connection, Target
 from tasks.endpoints.pool import Member, NoEndpointError, NoSlotError, Pool
 from tasks.quota.ledger import open_ledger
@@ -255,7 +255,7 @@ def test_a_tile_has_its_attempts_and_then_a_code(state: State, tmp_path: Path) -
         asking = ask(state, tmp_path, [endpoint], tiles(3), attempts=3)
         assert endpoint.audit()["requests"] == 9
     assert asking.progress.failed == {"refusal": 3}
-    assert failures(state, "c", [tile.tile_id for tile in tiles(3)]) == {"refusal": 3}
+    assert by_code(failures(state, "c", [tile.tile_id for tile in tiles(3)])) == {"refusal": 3}
 
 
 def test_a_cut_off_answer_gets_more_room() -> None:
