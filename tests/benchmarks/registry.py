@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.benchmarks import blocks, campaigns, checking, growth, memory, orchestration, sparse
+from tests.benchmarks import blocks, campaigns, checking, growth, memory, orchestration, requests, sparse
 from tests.benchmarks.measuring import Figure
 from tests.benchmarks.sizes import Sizes
 
@@ -19,6 +19,7 @@ BENCHMARKS: Mapping[str, Callable[[Sizes, Path], list[Figure]]] = {
     "memory-of-plans": memory.memory_of_plans,
     "orchestration": orchestration.orchestration,
     "orchestration-on-servers": orchestration.orchestration_on_servers,
+    "requests": requests.requests,
     "task-runs-of-chips": orchestration.task_runs_of_chips,
     "task-runs-of-files": orchestration.task_runs_of_files,
     "growth": growth.growth,

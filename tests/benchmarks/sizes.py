@@ -25,6 +25,8 @@ class Sizes:
         batch: requests of each.
         campaign: divides the published campaign that is simulated, its tiles and its quotas.
         checked: captions that are checked.
+        alone: requests of a run in which each is a task run.
+        in_slices: requests of a run in which they share task runs.
     """
 
     rounds: int
@@ -42,6 +44,8 @@ class Sizes:
     batch: int
     campaign: int
     checked: int
+    alone: int
+    in_slices: int
 
 
 FULL = Sizes(
@@ -60,6 +64,8 @@ FULL = Sizes(
     batch=1_667,
     campaign=1,
     checked=10_000,
+    alone=450,
+    in_slices=3_000,
 )
 
 QUICK = Sizes(
@@ -78,4 +84,6 @@ QUICK = Sizes(
     batch=20,
     campaign=20,
     checked=20,
+    alone=20,
+    in_slices=600,
 )
