@@ -94,7 +94,7 @@ def close_dead_runs(flows: Iterable[str]) -> None:
 
 def _tell(client: SyncPrefectClient, flow_run: FlowRun, state: State[Any]) -> None:
     how, advice = _ending(state)
-    flow_run_logger(flow_run).error("%s: %s", how, advice)
+    flow_run_logger(flow_run).warning("%s: %s", how, advice)
     reason = [f"**Why**: {code(state.message)}", ""] if state.message else []
     lines = [f"# {code(flow_run.name)} {how}", "", *reason, f"- {_KEPT}", f"- {_COUNTED}", f"- {advice}"]
     client.create_artifact(
