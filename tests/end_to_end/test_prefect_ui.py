@@ -176,9 +176,16 @@ def start_from_form(client: SyncPrefectClient, page: Page, address: str, deploym
     page.get_by_role("button", name="Run", exact=True).click(timeout=60_000)
     page.get_by_text("Custom run").click()
     expect(page.get_by_text("Captioners").first).to_be_visible(timeout=60_000)
-    page.get_by_role("button", name="Submit").click()
-    last = {"flow_runs": {"deployment_id": {"any_": [str(deployment)]}}}
-    (run,) = until(lambda: client.request("POST", "/flow_runs/filter", json=last).json(), 30)
+    form = page.url
+    its = {"flow_runs": {"deployment_id": {"any_": [str(deployment)]}}}
+
+    def submitted() -> list[dict[str, Any]]:
+        if page.url == form:  # a click that comes while the form still fills itself in is lost
+            page.get_by_role("button", name="Submit").click()
+            page.wait_for_timeout(3_000)
+        return list(client.request("POST", "/flow_runs/filter", json=its).json())
+
+    run = until(submitted, 60)[0]
     return UUID(run["id"])
 
 
