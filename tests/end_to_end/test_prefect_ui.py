@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import pytest
+from campaigns import Endpoint, fake_llm
 from commands import write_config
 from playwright.sync_api import Browser, Page, expect
 from prefect import flow
@@ -18,7 +19,6 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, LogFilter, LogFilterFlowRunId
 from prefect.client.schemas.objects import Artifact
 from prefect.flows import EntrypointType
-from test_caption_batches import Endpoint, fake_llm
 
 from flows.artifacts import show_failed_sources
 from flows.running import FLOWS
