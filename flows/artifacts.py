@@ -1,4 +1,4 @@
-"""What a flow run leaves on Prefect's pages: progress, tables of failures, and how the campaign stands.
+"""What a flow run leaves on Prefect's pages beside its log: progress, and tables of failures.
 
 Each artifact has a key that is the same day after day, so that Prefect's page of that key is its history. Outside a
 flow run there is no page to leave anything on, and nothing is done.
@@ -15,7 +15,6 @@ from uuid import UUID
 
 from httpx import HTTPError
 from prefect.artifacts import (
-    create_markdown_artifact,
     create_progress_artifact,
     create_table_artifact,
     update_progress_artifact,
@@ -24,8 +23,6 @@ from prefect.context import FlowRunContext
 from prefect.exceptions import PrefectException
 
 from flows.markdown import code
-from flows.status import status
-from flows.summary import in_markdown
 from tasks.captions.state import Caption
 from tasks.configuration import Campaign
 
@@ -94,14 +91,6 @@ def show_failed_tiles(config: Campaign, captioner: str, failed: Iterable[Caption
     description = f"Tiles without a caption by {code(captioner)}: {_count(len(captions))}"
     key = artifact_key(config.name, "captions-by", captioner, "failed-tiles")
     create_table_artifact(rows, key=key, description=description)
-
-
-def show_summary(config: Campaign) -> None:
-    """Tells how the campaign stands."""
-    if FlowRunContext.get():
-        key = artifact_key(config.name, "summary")
-        description = f"How {code(config.name)} stands after this run"
-        create_markdown_artifact(in_markdown(config, status(config)), key=key, description=description)
 
 
 def _count(count: int) -> str:

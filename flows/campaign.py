@@ -5,7 +5,6 @@ from __future__ import annotations
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from flows.artifacts import show_summary
 from flows.captions import caption_tiles
 from flows.ending import heed
 from flows.hooks import HOOKS
@@ -15,6 +14,7 @@ from flows.plan import look, plan_tiles
 from flows.preview import write_preview
 from flows.statistics import count_tiles
 from flows.steps import MOST_TASK_RUNS, step, task_threads
+from flows.summary import show_summary
 from flows.terminal import warn
 from tasks.configuration import Campaign
 from tasks.places import dataset_of

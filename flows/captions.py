@@ -15,7 +15,7 @@ from prefect import flow, runtime
 from prefect.client.schemas.objects import State as PrefectState
 from pydantic import Field
 
-from flows.artifacts import show_failed_tiles, show_summary
+from flows.artifacts import show_failed_tiles
 from flows.asking import Asked, ask_endpoints, present_keys
 from flows.batch import summary
 from flows.ending import heed
@@ -23,6 +23,7 @@ from flows.hooks import HOOKS
 from flows.locking import stage
 from flows.outcome import Outcome
 from flows.steps import MOST_TASK_RUNS, share_out, step
+from flows.summary import show_summary
 from flows.terminal import Bar, progress, say, warn
 from tasks.asking.accounts import ledger_of
 from tasks.asking.forecast import USUAL_TOKENS, Demand, days_to_go, demand

@@ -14,7 +14,7 @@ from prefect.client.schemas.objects import State
 from prefect.futures import as_completed
 from prefect.settings import get_current_settings
 
-from flows.artifacts import show_failed_sources, show_summary
+from flows.artifacts import show_failed_sources
 from flows.computing import computing
 from flows.ending import heed
 from flows.hooks import HOOKS
@@ -22,6 +22,7 @@ from flows.locking import stage
 from flows.outcome import Outcome
 from flows.plan import look, plan_tiles, say_splits
 from flows.steps import MOST_TASK_RUNS, task_threads
+from flows.summary import show_summary
 from flows.terminal import Bar, progress, say, warn
 from tasks.configuration import Campaign
 from tasks.errors import SourceError

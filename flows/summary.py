@@ -7,11 +7,24 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from prefect.artifacts import create_markdown_artifact
+from prefect.context import FlowRunContext
+
+from flows.artifacts import artifact_key
 from flows.markdown import code, table
 from flows.preview import preview_place
+from flows.status import status
 from tasks.configuration import Campaign
 from tasks.places import dataset_of
 from tasks.storage import Place, exists
+
+
+def show_summary(config: Campaign) -> None:
+    """Leaves on Prefect's pages how the campaign stands after this flow run."""
+    if FlowRunContext.get():
+        key = artifact_key(config.name, "summary")
+        description = f"How {code(config.name)} stands after this run"
+        create_markdown_artifact(in_markdown(config, status(config)), key=key, description=description)
 
 
 def in_markdown(config: Campaign, found: Mapping[str, Any]) -> str:
