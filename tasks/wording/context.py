@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 
 from tasks.landcover.classes import NO_DATA, TOKENS
 from tasks.statistics.patches import PATCHES, Counts
@@ -144,7 +145,7 @@ def _rows(counts: Counts) -> list[list[int]]:
 
 def _largest_first(row: list[int]) -> list[int]:
     """The class ids that are present, most pixels first; equal counts by id."""
-    return sorted((index for index in range(1, len(row)) if row[index]), key=lambda index: (-row[index], index))
+    return [index for index in sorted(range(1, len(row)), key=row.__getitem__, reverse=True) if row[index]]
 
 
 def _worded_patch(tile_id: str, row: int, counts: list[int], least: int, most: int) -> Patch:
@@ -158,11 +159,16 @@ def _worded_patch(tile_id: str, row: int, counts: list[int], least: int, most: i
 
 
 def _in_words(tile_id: str, row: int, index: int, part: int, whole: int) -> str:
-    size = lexicon().size(whole_percent(part, whole)).name
-    article = "an" if size[0] in "aeiou" else "a"
     # The tile's ID comes last: it is the only one of the three that can hold any character.
     digest = hashlib.sha256(f"{PATCHES[row]}/{TOKENS[index]}/{tile_id}".encode()).digest()
-    return f"{article} {size} {SIZE_NOUNS[int.from_bytes(digest[:8], 'big') % len(SIZE_NOUNS)]}"
+    noun = SIZE_NOUNS[int.from_bytes(digest[:8], "big") % len(SIZE_NOUNS)]
+    return f"{_size_with_article(whole_percent(part, whole))} {noun}"
+
+
+@cache
+def _size_with_article(percent: int) -> str:
+    size = lexicon().size(percent).name
+    return f"{'an' if size[0] in 'aeiou' else 'a'} {size}"
 
 
 def _decimal_patch(row: int, counts: list[int]) -> Patch:

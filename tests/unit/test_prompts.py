@@ -488,6 +488,9 @@ def test_a_template_that_is_no_text_is_named(tmp_path: Path) -> None:
         ("{{ 1 // 0 }}", 1, "ZeroDivisionError"),
         ("One\n{% include '/etc/passwd' %}", 2, "TemplateNotFound"),
         ("One\n{{ tile.__class__.__mro__ }}", 2, "SecurityError"),
+        ("One\n{{ tile.overall.shares[0].__dataclass_fields__.clear() }}", 2, "SecurityError"),
+        ("One\n{{ tile.patches | map(attribute='__class__') | map(attribute='mro') | list }}", 2, "SecurityError"),
+        ("One\n{{ tile.overall.share }}", 2, "UndefinedError"),
     ],
 )
 def test_a_faulty_template_is_found_when_it_is_loaded(tmp_path: Path, user: str, line: int, reason: str) -> None:
