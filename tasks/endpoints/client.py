@@ -1,7 +1,7 @@
 """One attempt at one endpoint: a request sent, and what came back. Never more than one: retrying is `pool`'s.
 
-httpx on aiohttp's transport: httpx's own pool looks through all its connections on every event, which at 64 in flight
-costs four fifths of what one core can send.
+httpx's requests and answers on aiohttp's transport, with no client between the two: httpx's own pool looks through all
+its connections on every event, and its client merges, redirects and keeps cookies, none of which is wanted here.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx
-from httpx_aiohttp import HttpxAiohttpClient
+from httpx_aiohttp import AiohttpTransport
 
 from tasks.configuration.masking import mask_text
 from tasks.endpoints.answers import Fate, Outcome, SetUpWrong, Transient, clean, fate, mask_secret, read_answer
@@ -96,14 +97,12 @@ class Connection:
         self.target = target
         self._day = day
         self._url = httpx.URL(f"{target.address.rstrip('/')}/chat/completions")
-        self._client = HttpxAiohttpClient(
-            headers=_headers(target),
-            limits=httpx.Limits(
-                max_connections=target.concurrency,
-                max_keepalive_connections=target.concurrency,
-                keepalive_expiry=_IDLE_SECONDS,
-            ),
-            timeout=httpx.Timeout(target.timeout, connect=min(_CONNECT_SECONDS, target.timeout), pool=None),
+        self._headers = httpx.Headers(_headers(target))
+        # The transport's own; the time of the whole exchange is kept by `attempt`.
+        self._extensions = {"timeout": {"connect": min(_CONNECT_SECONDS, target.timeout), "read": target.timeout}}
+        self._transport = AiohttpTransport(
+            limits=httpx.Limits(max_connections=target.concurrency, keepalive_expiry=_IDLE_SECONDS),
+            proxy=_proxy(self._url),
         )
 
     async def __aenter__(self) -> Self:
@@ -112,7 +111,7 @@ class Connection:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self._client.aclose()
+        await self._transport.aclose()
 
     async def attempt(self, body: bytes) -> Exchange:
         """Sends one request and waits for its answer, at most the target's `timeout`.
@@ -136,13 +135,17 @@ class Connection:
         return Exchange(outcome, fate(status), known, request_id, time.monotonic() - start)
 
     async def _exchange(self, body: bytes) -> tuple[int, Mapping[str, str], bytes]:
-        async with self._client.stream("POST", self._url, content=body) as response:
+        request = httpx.Request("POST", self._url, headers=self._headers, content=body, extensions=self._extensions)
+        response = await self._transport.handle_async_request(request)
+        try:
             content = bytearray()
             async for part in response.aiter_bytes():
                 content += part
                 if len(content) > _MOST_BYTES:
                     raise TooLongError(f"an answer of more than {_MOST_BYTES} bytes")
             return response.status_code, dict(response.headers.items()), bytes(content)
+        finally:
+            await response.aclose()
 
     def _fault(self, error: Exception) -> Transient | SetUpWrong:
         causes = list(_causes(error))
@@ -156,7 +159,12 @@ class Connection:
 
 
 def _headers(target: Target) -> dict[str, str]:
-    headers = {"content-type": "application/json", "accept": "application/json"}
+    headers = {
+        "content-type": "application/json",
+        "accept": "application/json",
+        "accept-encoding": "gzip, deflate",
+        "user-agent": "earthscribe",
+    }
     if target.api_key is not None:
         # httpx would refuse such a key too, and would show it.
         if not (target.api_key.isascii() and target.api_key.isprintable()) or " " in target.api_key:
@@ -164,6 +172,15 @@ def _headers(target: Target) -> dict[str, str]:
             raise InputError(f"api_key of {host}: expected a key of printable ASCII characters, without spaces")
         headers["authorization"] = f"Bearer {target.api_key}"
     return headers
+
+
+def _proxy(url: httpx.URL) -> httpx.Proxy | None:
+    """The proxy that the environment names for an address (`HTTPS_PROXY`, `NO_PROXY` ...), as for other programs."""
+    named = getproxies()
+    proxy = named.get(url.scheme) or named.get("all")
+    if not proxy or proxy_bypass(url.host):
+        return None
+    return httpx.Proxy(proxy if "://" in proxy else f"http://{proxy}")
 
 
 def _fate_of(error: Exception) -> Fate:

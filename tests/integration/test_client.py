@@ -76,6 +76,22 @@ def test_without_a_key_none_is_sent() -> None:
     assert "authorization" not in endpoint.requests[0].headers
 
 
+def test_a_proxy_of_the_environment_is_used_but_for_those_it_spares(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work() -> None:
+        async with scripted_endpoint(_answered) as proxy:
+            monkeypatch.setenv("HTTP_PROXY", proxy.address.removesuffix("/v1"))
+            monkeypatch.setenv("NO_PROXY", "spared.invalid")
+            for host, fate in (("nowhere.invalid", Fate.ANSWERED), ("spared.invalid", Fate.UNSENT)):
+                async with Connection(Target(f"http://{host}/v1", "m", KEY)) as connection:
+                    assert (await connection.attempt(body("m"))).fate is fate
+            assert [request.headers["host"] for request in proxy.requests] == ["nowhere.invalid"]
+
+    async def _answered(_: Request) -> bytes:
+        return answer()
+
+    run(work())
+
+
 def test_a_compressed_answer_is_read() -> None:
     whole = answer("Trees and grassland.")
     packed = gzip.compress(whole.split(b"\r\n\r\n", 1)[1])
