@@ -151,7 +151,7 @@ class _Work:
         self._shown = 0
         self._each_alone = requests <= task_runs
         places = sum(endpoint.concurrency for endpoint in captioner.pool)
-        self._size = _AHEAD if self._each_alone else max(_AHEAD, 2 * places, math.ceil(requests / task_runs))
+        self._size = _AHEAD if self._each_alone else max(_AHEAD, 4 * places, math.ceil(requests / task_runs))
         # A slice is followed by the next before its slowest request is answered.
         self._threads = min(2 * places, 128) if self._each_alone else 3
 

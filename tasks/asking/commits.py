@@ -33,11 +33,20 @@ class GroupCommit(Generic[Item, Result]):
         Raises:
             Exception: what the commit raised, to all of a group.
         """
+        return await self.put(item)
+
+    def put(self, item: Item) -> asyncio.Future[Result]:
+        """Has one item committed; the future has its result, or what the commit raised."""
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         if self._writer is None:
             self._writer = asyncio.create_task(self._write())
-        return await future
+        return future
+
+    async def drained(self) -> None:
+        """Waits until everything is committed."""
+        while self._writer is not None:
+            await asyncio.wait([self._writer])
 
     async def _write(self) -> None:
         await asyncio.sleep(0)  # whoever is about to ask comes along

@@ -98,7 +98,7 @@ class Books:
 
     async def reserve(self, ask: Ask) -> Grant | Wait:
         """A grant, durable when this returns, or a wait. A grant for one who is cancelled meanwhile is handed back."""
-        asked = asyncio.create_task(self._write_one(ask))
+        asked = self._write.put(ask)
         try:
             granted = await asyncio.shield(asked)
         except asyncio.CancelledError:
@@ -108,15 +108,15 @@ class Books:
 
     async def settle(self, settlement: Settlement) -> None:
         """Settles a request, whoever is cancelled meanwhile."""
-        await asyncio.shield(self.later(self._write_one(settlement)))
+        await self._write(settlement)
 
     async def correct(self, correction: Correction) -> None:
         """Corrects what is left of an account."""
-        await self._write_one(correction)
+        await self._write(correction)
 
     async def rest(self, rest: Rest) -> None:
         """Parks an account, for all that share it."""
-        await self._write_one(rest)
+        await self._write(rest)
 
     def later(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Does something whether or not somebody waits for it, before `drained` returns."""
@@ -129,11 +129,9 @@ class Books:
         """Waits until everything is written."""
         while self._pending:
             await asyncio.gather(*self._pending, return_exceptions=True)
+        await self._write.drained()
 
-    async def _write_one(self, item: Item) -> Any:  # noqa: ANN401 - as the item has it
-        return await self._write(item)
-
-    async def _hand_back(self, asked: asyncio.Task[Any]) -> None:
+    async def _hand_back(self, asked: asyncio.Future[Grant | Wait | None]) -> None:
         granted = await asked
         if isinstance(granted, Grant):
             await self._write(Settlement(granted, "unsent"))
