@@ -34,6 +34,9 @@ class Ran:
     peak: float
 
 
+RULES = {"name": "rules", "prompt": "rules"}
+
+
 def campaign(
     folder: Path,
     source: Path,
@@ -41,7 +44,7 @@ def campaign(
     *,
     threads: int = 2,
     address: str | None = None,
-    product: str = PRODUCT,
+    captioner: Mapping[str, Any] = RULES,
 ) -> Path:
     """Writes a configuration; its dataset lies in the same folder, which it makes.
 
@@ -50,18 +53,19 @@ def campaign(
     folder.mkdir(parents=True)
     content = {
         "dataset": "./dataset",
-        "landcover": {"product": product, "source": str(source), "storage_options": {}},
+        "landcover": {"product": PRODUCT, "source": str(source), "storage_options": {}},
         # What is excluded costs less than what is kept.
         "tiles": {"min_valid": 0, "max_share": {}, "min_classes": 0, **tiles},
         "cluster": {"address": address} if address else {"threads": threads},
-        "captioners": [{"name": "rules", "prompt": "rules"}],
+        "ledger": f"sqlite:///{folder}/ledger.db",
+        "captioners": [dict(captioner)],
     }
     config = folder / "campaign.yaml"
     config.write_text(yaml.safe_dump(content))
     return config
 
 
-def run(command: str, config: Path, server: str | None = None) -> Ran:
+def run(command: str, config: Path, *options: str, server: str | None = None) -> Ran:
     """Runs a command with a Prefect home beside its configuration, so with a server of its own where none is named."""
     took = config.with_name("took.json")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
@@ -70,7 +74,7 @@ def run(command: str, config: Path, server: str | None = None) -> Ran:
         environment["PREFECT_API_URL"] = server
     start = time.perf_counter()
     subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks.peak", str(took), command, str(config), "--quiet"],
+        [sys.executable, "-m", "tests.benchmarks.peak", str(took), command, str(config), "--quiet", *options],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.DEVNULL,

@@ -65,7 +65,7 @@ def orchestration_on_servers(sizes: Sizes, scratch: Path) -> list[Figure]:
 
         def command(area: list[float]) -> None:
             folder = scratch / str(next(folders))
-            run("statistics", campaign(folder, scratch / "maps", {"area": area}, address=dask.address), server)
+            run("statistics", campaign(folder, scratch / "maps", {"area": area}, address=dask.address), server=server)
 
         seconds = interleaved(
             {"many": lambda: command(area), "one": lambda: command(one_tile), "count": lambda: _count(chunks)},

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.benchmarks import blocks, campaigns, checking, growth, memory, orchestration, requests, sparse
+from tests.benchmarks import (
+    blocks,
+    campaigns,
+    checking,
+    dispatch,
+    growth,
+    memory,
+    orchestration,
+    requests,
+    resume,
+    sparse,
+)
 from tests.benchmarks.measuring import Figure
 from tests.benchmarks.sizes import Sizes
 
@@ -25,4 +36,7 @@ BENCHMARKS: Mapping[str, Callable[[Sizes, Path], list[Figure]]] = {
     "growth": growth.growth,
     "whole-campaign": campaigns.whole_campaign,
     "checks": checking.check_captions,
+    "dispatch": dispatch.dispatch,
+    "dispatch-with-faults": dispatch.faults,
+    "resume": resume.resume,
 }

@@ -27,6 +27,10 @@ class Sizes:
         checked: captions that are checked.
         alone: requests of a run in which each is a task run.
         in_slices: requests of a run in which they share task runs.
+        asked: requests of one caption command.
+        latency: seconds of an answer where faults are what is measured.
+        slow_rounds: how often those things are measured that take a minute.
+        done: tiles that have captions already, fewer and more.
     """
 
     rounds: int
@@ -46,6 +50,10 @@ class Sizes:
     checked: int
     alone: int
     in_slices: int
+    asked: int
+    latency: float
+    slow_rounds: int
+    done: tuple[int, int]
 
 
 FULL = Sizes(
@@ -66,6 +74,10 @@ FULL = Sizes(
     checked=10_000,
     alone=450,
     in_slices=3_000,
+    asked=2_000,
+    latency=1.0,
+    slow_rounds=3,
+    done=(10_000, 163_488),
 )
 
 QUICK = Sizes(
@@ -86,4 +98,8 @@ QUICK = Sizes(
     checked=20,
     alone=20,
     in_slices=600,
+    asked=70,
+    latency=0.01,
+    slow_rounds=1,
+    done=(10, 300),
 )

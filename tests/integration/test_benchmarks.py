@@ -38,6 +38,14 @@ def test_a_command_is_run_and_its_task_runs_counted(tmp_path: Path) -> None:
     assert 50 < took["peak_mb"] < 2_000
 
 
+@pytest.mark.parametrize("name", ["dispatch", "resume"])
+def test_asks_an_endpoint(name: str, tmp_path: Path) -> None:
+    figures = BENCHMARKS[name](QUICK, tmp_path)
+    assert np.isfinite(figures[0].value)
+    assert figures[0].value > 0
+    assert len(figures[0].rounds) == 1
+
+
 def test_areas_hold_what_is_asked_of_them(tmp_path: Path) -> None:
     write_maps(tmp_path / "maps", [(west, south) for west in (-180, 0, 3) for south in (0, 3)], [])
     for number, area, tiles in ((0, area_of_blocks(10), 10 * 256), (1, area_of_tiles(1_280), 1_280)):
