@@ -30,6 +30,7 @@ def resume(sizes: Sizes, scratch: Path) -> list[Figure]:
             _make_captions(config, count)
         _take_up(small)
         _, held = _first_request(small, address)
+        _first_request(large, address)  # whose command's server makes its database
         peaks = []
         for _ in range(sizes.slow_rounds):
             forget_captions(large)
