@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AsyncExitStack, contextmanager
 from contextvars import copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeAlias, cast
 
@@ -81,6 +81,24 @@ class Asked:
     unusable: str | None = None
     unreadable: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether more could be asked: an endpoint can be used, and the quota is not out."""
+        return self.unusable is None and self.next_slot is None and not self.left
+
+    def then(self, later: Asked) -> Asked:
+        """This and what was asked afterwards together."""
+        slots = [slot for slot in (self.next_slot, later.next_slot) if slot is not None]
+        return Asked(
+            self.done + later.done,
+            self.failed + later.failed,
+            self.left + later.left,
+            self.busy + later.busy,
+            min(slots, default=None),
+            self.unusable or later.unusable,
+            {**self.unreadable, **later.unreadable},
+        )
+
 
 def ask_endpoints(
     config: Campaign,
@@ -91,6 +109,7 @@ def ask_endpoints(
     gate: Gate,
     bar: Bar,
     task_runs: int,
+    faults: Mapping[str, str] | None = None,
 ) -> Asked:
     """Asks for captions until there are none to ask for, the quota is out, or no endpoint can be used.
 
@@ -103,6 +122,7 @@ def ask_endpoints(
         gate: what every attempt passes.
         bar: shows how far it is.
         task_runs: requests up to which each is a task run of its own; more of them are cut into fewer slices.
+        faults: of tiles that are asked about again, what was wrong with their captions.
 
     Raises:
         InputError: a key is missing, or the templates cannot be used.
@@ -117,7 +137,7 @@ def ask_endpoints(
     unreadable: dict[str, str] = {}
 
     def prepared(portion: Sequence[tuple[int, ...]]) -> list[list[Tile]]:
-        return list(_prepared(material, portion, wanted, found, unreadable))
+        return list(_prepared(material, portion, wanted, faults or {}, found, unreadable))
 
     with event_loop() as loop, _opened(loop, config, captioner, keys, claims, ledger, gate) as asking:
         loop.start(asking.renewing())
@@ -270,6 +290,7 @@ def _prepared(
     material: Material,
     portion: Sequence[tuple[int, ...]],
     wanted: Versions,
+    faults: Mapping[str, str],
     found: Survey | None,
     unreadable: dict[str, str],
 ) -> Iterator[list[Tile]]:
@@ -279,7 +300,7 @@ def _prepared(
     else:
         views, more = material.views_with_maps(rows, found)
         unreadable.update(more)
-    by_id = {view.tile_id: view for view in views}
+    by_id = {view.tile_id: replace(view, fault=faults.get(view.tile_id)) for view in views}
     for group in portion:
         ids = [material.tile_ids[row] for row in group]
         if tiles := [Tile(by_id[tile_id], wanted[tile_id]) for tile_id in ids if tile_id in by_id]:

@@ -1,4 +1,4 @@
-"""A campaign from start to end: plan, statistics, captions, and a page to look at."""
+"""A campaign from start to end: plan, statistics, captions that are verified, and a page to look at."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from flows.statistics import count_tiles
 from flows.steps import MOST_TASK_RUNS, step, task_threads
 from flows.summary import show_summary
 from flows.terminal import warn
+from flows.verification import verify_captions
+from tasks.checks.verifying import AGAIN
 from tasks.configuration import Campaign
 from tasks.places import dataset_of
 
@@ -28,7 +30,7 @@ from tasks.places import dataset_of
     **HOOKS,
 )
 def campaign(config: Campaign) -> State[Outcome]:
-    """Does what is missing of a campaign: plan, statistics, captions and the preview page.
+    """Does what is missing of a campaign: plan, statistics, captions with their checks, and the preview page.
 
     Args:
         config: The campaign's configuration, as written.
@@ -40,9 +42,29 @@ def campaign(config: Campaign) -> State[Outcome]:
         found = look(config)
         outcome = plan_tiles(config, found).then(count_tiles(config, found, MOST_TASK_RUNS // 2))
     heed()
-    outcome = outcome.then(caption_tiles(config, most=MOST_TASK_RUNS - outcome.task_runs))
+    outcome = outcome.then(_caption_and_verify(config, MOST_TASK_RUNS - outcome.task_runs))
     heed()
     with stage(config):
         preview = step("draw the preview page", lambda: write_preview(config, found), "preview")
     show_summary(config)
     return outcome.then(Outcome(results=(f"dataset: {dataset}", f"preview: {preview}"))).state()
+
+
+def _caption_and_verify(config: Campaign, most: int) -> Outcome:
+    """Captions and checks in turn, until nothing is pending or no more can be asked.
+
+    Args:
+        config: the campaign.
+        most: about as many task runs as this makes, two thirds of them in the first turn.
+    """
+    outcome = Outcome()
+    for turn in range(1 + AGAIN):
+        share = most // 6 if turn else most * 2 // 3
+        captioned = caption_tiles(config, most=share * 3 // 4)
+        heed()
+        verified, again = verify_captions(config, most=share // 4)
+        outcome = outcome.then(captioned).then(verified)
+        if not again - captioned.unusable.keys() - captioned.next_slots.keys():
+            break
+        heed()
+    return outcome

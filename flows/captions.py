@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Literal, TypeAlias
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from prefect import flow, runtime
 from prefect.client.schemas.objects import State as PrefectState
 from pydantic import Field
@@ -22,6 +21,7 @@ from flows.ending import heed
 from flows.hooks import HOOKS
 from flows.locking import stage
 from flows.outcome import Outcome
+from flows.slices import slices
 from flows.steps import MOST_TASK_RUNS, share_out, step
 from flows.summary import show_summary
 from flows.terminal import Bar, progress, say, warn
@@ -34,7 +34,7 @@ from tasks.captions.by_rules import MODEL, rules_captions, rules_key
 from tasks.captions.keeping import described, export, kept_ids, restore
 from tasks.captions.owners import dead
 from tasks.captions.state import Caption, State, open_state
-from tasks.captions.wanting import Versions, by_code, failures, missing, outdated
+from tasks.captions.wanting import Again, Versions, by_code, failures, missing, outdated, to_be_asked_again
 from tasks.captions.wanting import failed as failed_ones
 from tasks.configuration import Campaign, Captioner
 from tasks.errors import InputError
@@ -78,18 +78,20 @@ class _Part:
         captioner: the captioner.
         tile_ids: the tiles that it is to describe, done or not.
         wanted: those that are to be captioned now, with the version that the caption will be.
+        again: those that are to be asked about again, after the others.
     """
 
     captioner: Captioner
     tile_ids: list[str]
     wanted: Versions
+    again: Mapping[str, Again] = field(default_factory=dict)
 
     @property
     def task_runs(self) -> int:
         """How many it would make, if there were no end of them."""
         if self.captioner.recipe == "rules":
             return min(_MOST_SLICES, len(self.wanted))
-        return -(-len(self.wanted) // self.captioner.images_per_request)
+        return -(-(len(self.wanted) + len(self.again)) // self.captioner.images_per_request)
 
 
 def _run_name() -> str:
@@ -187,7 +189,8 @@ def _part(config: Campaign, captioner: Captioner, tile_ids: list[str], wishes: W
         models = {endpoint.model for endpoint in captioner.pool} if asks else {MODEL}
         keys = partial(present_keys, config, captioner) if asks else _present_rules(dataset_of(config), tile_ids)
         wanted |= outdated(state, name, tile_ids, models, keys)
-    return _Part(captioner, tile_ids, wanted)
+    again = to_be_asked_again(state, name, set(tile_ids) - wanted.keys()) if asks else {}
+    return _Part(captioner, tile_ids, wanted, again)
 
 
 def _reparse(config: Campaign, part: _Part, state: State) -> Outcome:
@@ -208,10 +211,10 @@ def _caption_by_asking(
     """One captioner's batch; adds what it leaves to what those before it have left."""
     captioner, name = part.captioner, part.captioner.name
     asked = Asked()
-    if part.wanted:
-        total = len(part.tile_ids)
-        with progress(config.name, f"captions by {name}", total, "captions", total - len(part.wanted)) as bar:
-            asked = ask_endpoints(config, captioner, part.wanted, state, ledger, gate, bar, task_runs)
+    if part.wanted or part.again:
+        total, pending = len(part.tile_ids), len(part.wanted) + len(part.again)
+        with progress(config.name, f"captions by {name}", total, "captions", total - pending) as bar:
+            asked = _ask(config, part, state, ledger, gate, bar, task_runs)
     failed = failures(state, name, part.tile_ids)
     show_failed_tiles(config, name, failed)
     codes = by_code(failed)
@@ -225,6 +228,20 @@ def _caption_by_asking(
         unusable={name: asked.unusable} if asked.unusable else {},
         next_slots={name: asked.next_slot} if asked.next_slot is not None else {},
     )
+
+
+def _ask(config: Campaign, part: _Part, state: State, ledger: Ledger, gate: Gate, bar: Bar, task_runs: int) -> Asked:
+    """Asks for the captions that are missing, and then, if there is still quota, for those that were faulty."""
+    asked = Asked()
+    if part.wanted:
+        asked = ask_endpoints(config, part.captioner, part.wanted, state, ledger, gate, bar, task_runs)
+    if not part.again:
+        return asked
+    if not asked.is_open or gate.is_spent:
+        return asked.then(Asked(left=len(part.again)))
+    versions = {tile_id: again.version for tile_id, again in part.again.items()}
+    faults = {tile_id: again.fault for tile_id, again in part.again.items()}
+    return asked.then(ask_endpoints(config, part.captioner, versions, state, ledger, gate, bar, task_runs, faults))
 
 
 def _present_rules(dataset: Place, tile_ids: list[str]) -> Callable[[Sequence[str]], dict[str, str]]:
@@ -241,22 +258,10 @@ def _caption_by_rules(config: Campaign, part: _Part, state: State, task_runs: in
         return Outcome((say(f"captions by {name}: {total} there, none to do"),))
     with progress(config.name, f"captions by {name}", total, "captions", total - len(part.wanted)) as bar:
         wanted = pa.array(list(part.wanted), pa.string())
-        for label, files in _slices(list_statistics(dataset_of(config)), wanted, task_runs):
+        for label, files in slices(list_statistics(dataset_of(config)), wanted, task_runs):
             heed()
             step(f"{name}: {label}", partial(_say, name, files, part.wanted, state, bar), "captions", name)
     return Outcome((say(f"captions by {name}: {len(part.wanted)} made"),))
-
-
-def _slices(
-    files: Sequence[StatisticsFile], wanted: pa.Array, most: int
-) -> Iterator[tuple[str, Sequence[StatisticsFile]]]:
-    """Files that hold wanted tiles, in at most so many groups, with labels."""
-    holding = [file for file in files if pc.any(pc.is_in(file.tile_ids, value_set=wanted)).as_py()]
-    each = -(-len(holding) // most) or 1
-    for start in range(0, len(holding), each):
-        group = holding[start : start + each]
-        name = group[0].place.url.rsplit("/", 1)[-1].rsplit("-", 1)[0]
-        yield name if len(group) == 1 else f"{name} and {len(group) - 1} more", group
 
 
 def _say(captioner: str, files: Sequence[StatisticsFile], wanted: Versions, state: State, bar: Bar) -> None:

@@ -183,6 +183,18 @@ def caption(
 
 @app.command()
 @_CONFIG
+@_QUIET
+@_VERBOSE
+def verify(config: Path, quiet: bool, verbose: bool) -> None:
+    """Check captions against their statistics; mend and flag them.
+
+    What cannot be mended is pending again, and the next `caption` asks for it.
+    """
+    _run_flow("verification", config, quiet, verbose)
+
+
+@app.command()
+@_CONFIG
 @click.option("--format", "form", type=click.Choice(["jsonl", "parquet"]), default="jsonl", help="Form of the rows.")
 @click.option("-o", "output", type=click.Path(path_type=Path), metavar="FILE", help="Default: standard output.")
 def captions(config: Path, form: str, output: Path | None) -> None:

@@ -17,6 +17,7 @@ from tasks.asking.material import gather
 from tasks.asking.requests import LETTERS_OF_A_TOKEN, questions_of
 from tasks.captions.keeping import described, kept_ids, restore
 from tasks.captions.state import open_state
+from tasks.captions.wanting import to_be_asked_again
 from tasks.configuration import Campaign, Captioner
 from tasks.places import dataset_of
 from tasks.planning.table import KEPT, PLANNED, read_columns
@@ -51,7 +52,7 @@ def estimate(config: Campaign) -> dict[str, Any]:
         for captioner in config.captioners:
             if is_counted:
                 mine = described(captioner, kept)
-                pending = state.missing(captioner.name, mine)
+                pending = [*state.missing(captioner.name, mine), *to_be_asked_again(state, captioner.name, mine)]
                 tiles, left = len(mine), len(pending)
             else:
                 pending = []

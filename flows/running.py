@@ -21,6 +21,7 @@ from flows.outcome import Outcome
 from flows.plan import plan
 from flows.statistics import statistics
 from flows.terminal import say
+from flows.verification import verification
 from tasks.configuration import Campaign
 from tasks.errors import EarthscribeError
 from tasks.quota.days import day_seconds
@@ -33,6 +34,7 @@ FLOWS: Mapping[str, Flow[Any, Any]] = {
     "plan": plan,
     "statistics": statistics,
     "captions": captions,
+    "verification": verification,
 }
 """Our flows, by name."""
 

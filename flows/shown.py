@@ -77,7 +77,7 @@ def request_for(config: Campaign, tile_id: str, name: str | None) -> dict[str, A
         ids = dict(found.maps(tiles.filter(pc.equal(tiles.column("tile_id"), tile_id))))[tile_id]
     return request_body(
         recipe,
-        [TileView(tile_id, counts, ids)],
+        [TileView(tile_id, counts, ids, _fault(config, captioner, tile_id))],
         model=captioner.pool[0].model,
         max_tokens=captioner.max_tokens,
         parameters=captioner.parameters,
@@ -98,6 +98,15 @@ def _asking(config: Campaign, name: str | None) -> Captioner:
     if not captioner.pool:
         raise InputError(f"captioner {name} makes its sentences by rules: it sends nothing")
     return captioner
+
+
+def _fault(config: Campaign, captioner: Captioner, tile_id: str) -> str | None:
+    """What is wrong with the caption of a tile that waits to be asked about again."""
+    with open_state(config.state, config.dataset) as state:
+        restore(state, dataset_of(config))
+        for history in state.histories(captioner.name, [tile_id]):
+            return history[-1].reason if history[-1].status == "pending" else None
+    return None
 
 
 def _counts(dataset: Place, tile_id: str) -> Counts:

@@ -11,7 +11,7 @@ from tasks.asking.forecast import USUAL_TOKENS, Demand, days_to_go, demand
 from tasks.captions.claims import claimed
 from tasks.captions.keeping import described, kept_ids, restore
 from tasks.captions.state import State, open_state
-from tasks.captions.wanting import by_code, failures
+from tasks.captions.wanting import by_code, failures, to_be_asked_again
 from tasks.configuration import Campaign, Captioner, Endpoint, mask_text
 from tasks.places import dataset_of
 from tasks.planning.table import STATUSES, read_columns, status_counts, tiles_place
@@ -54,9 +54,11 @@ def _of(
     failed = by_code(failures(state, captioner.name, tile_ids)) if counts["failed"] else {}
     found = _standing(captioner, len(tile_ids), counts["pending"], counts["failed"])
     found["failed"] = dict(failed)
+    found["statuses"] = {status: count for status, count in counts.items() if count}
     if ledger is None or not captioner.pool:
         return found
-    found["in_flight"] = len(claimed(state, captioner.name) & set(state.missing(captioner.name, tile_ids)))
+    waiting = {*state.missing(captioner.name, tile_ids), *to_be_asked_again(state, captioner.name, tile_ids)}
+    found["in_flight"] = len(claimed(state, captioner.name) & waiting)
     names = {endpoint_name(endpoint): endpoint for endpoint in captioner.pool}
     sums = {place[1]: one for place, one in ledger.sums(campaign_of(config)).items() if place[0] == captioner.name}
     total = sum(sums.values(), Sums())
@@ -106,6 +108,7 @@ def _standing(captioner: Captioner, tiles: int, pending: int, failed: int) -> di
         "pending": pending,
         "in_flight": 0,
         "failed": {},
+        "statuses": {},
         "requests": requests,
         "tokens": {"prompt": 0, "completion": 0},
         "cost": 0.0,
@@ -134,6 +137,9 @@ def _captioner_in_words(name: str, standing: dict[str, Any]) -> list[str]:
     if standing["failed"]:
         line += ", failed: " + ", ".join(f"{count} {code}" for code, count in standing["failed"].items())
     lines = [line]
+    checked = {status: count for status, count in standing["statuses"].items() if status not in {"pending", "failed"}}
+    if checked:
+        lines.append("  captions  " + ", ".join(f"{count} {status}" for status, count in checked.items()))
     if standing["quota"]:
         requests, tokens = standing["requests"], standing["tokens"]
         told = ", ".join(f"{count} {what}" for what, count in requests.items() if count)

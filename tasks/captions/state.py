@@ -24,7 +24,8 @@ from tasks.captions.schema import captions as _captions
 from tasks.database import clear_errors, database_file, insert_new, open_database, writing
 
 Status = Literal["pending", "unchecked", "accepted", "mended", "edited", "flagged", "rejected", "failed"]
-"""How a tile's caption stands. A tile is `pending` by having no version; none is kept with that status."""
+"""How a tile's caption stands. A tile is `pending` by having no version, or by a version that says that its text was
+checked and is asked for again."""
 
 Present = Callable[[str, str | None, str | None], bool]
 """Whether a version of this tile ID, model and prompt_sha256 is what would be asked, and of whom, today."""
@@ -37,6 +38,9 @@ RAW_BYTES = 8192
 the disk."""
 
 _BATCH = 1000
+_AT_ONCE = 500
+"""Tiles that one query names."""
+
 _PLACE = ("kind", "variant", "tile_id", "version")
 _NO_TEXT = dict.fromkeys([0, *range(0xD800, 0xE000)], "\N{REPLACEMENT CHARACTER}")
 
@@ -49,7 +53,7 @@ class Caption:
         tile_id: the tile.
         captioner: the captioner's name in the configuration.
         text: the caption; None where there is none, as after a failure.
-        status: how it stands, anything but `pending`.
+        status: how it stands.
         created_at: when it was made, ISO 8601 in UTC.
         raw: the tile's part of the answer, as it came.
         flags: the check codes raised against it.
@@ -88,6 +92,23 @@ _FIELDS = [field.name for field in fields(Caption)]
 _COLUMNS = [_captions.c[name] for name in _FIELDS]
 _ORDER = [_captions.c[name] for name in _PLACE]
 _place = attrgetter("captioner", *_PLACE)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the newest version of a tile stands.
+
+    Attributes:
+        tile_id: the tile.
+        version: the newest version's number.
+        status: its status.
+        reason: why it is there.
+    """
+
+    tile_id: str
+    version: int
+    status: Status
+    reason: str | None
 
 
 @dataclass(frozen=True)
@@ -184,6 +205,22 @@ class State:
         query = select(*_COLUMNS).where(mine).order_by(_captions.c.captioner, *_ORDER)
         return (_caption(row) for row in self._stream(query))
 
+    def standings(self, captioner: str) -> Iterator[Standing]:
+        """How the newest version of each tile stands, ordered by tile ID; a failure may be newer than what is shown."""
+        columns = (_captions.c.tile_id, _captions.c.version, _captions.c.status, _captions.c.reason)
+        rows = self._stream(select(*columns).where(self._descriptions(captioner)).order_by(*_ORDER))
+        for _, versions in groupby(rows, key=attrgetter("tile_id")):
+            *_, newest = versions
+            yield Standing(*newest)
+
+    def histories(self, captioner: str, tile_ids: Sequence[str]) -> Iterator[list[Caption]]:
+        """The versions of each of some tiles that has any, oldest first."""
+        for start in range(0, len(tile_ids), _AT_ONCE):
+            chosen = _captions.c.tile_id.in_(tile_ids[start : start + _AT_ONCE])
+            query = select(*_COLUMNS).where(self._descriptions(captioner), chosen).order_by(*_ORDER)
+            for _, rows in groupby(self._stream(query), key=attrgetter("tile_id")):
+                yield [_caption(row) for row in rows]
+
     def current(self, captioner: str, present: Present | None = None) -> Iterator[Caption]:
         """The version of each tile that is shown, ordered by tile ID.
 
@@ -201,7 +238,7 @@ class State:
         wanted = set(tile_ids)
         shown = self._shown(captioner, present, [_captions.c.tile_id, _captions.c.status])
         counts: Counter[Status] = Counter(row.status for row in shown if row.tile_id in wanted)
-        counts["pending"] = len(wanted) - counts.total()
+        counts["pending"] += len(wanted) - counts.total()
         return counts
 
     def _shown(self, captioner: str, present: Present | None, columns: list[Any]) -> Iterator[Row[Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby, islice
 from operator import attrgetter
 from typing import TypeAlias
@@ -23,6 +24,39 @@ _BATCH = 1000
 def missing(state: State, captioner: str, tile_ids: Sequence[str]) -> Versions:
     """The tiles of which there is no version yet."""
     return dict.fromkeys(state.missing(captioner, tile_ids), 1)
+
+
+@dataclass(frozen=True)
+class Again:
+    """A tile that is asked about once more.
+
+    Attributes:
+        version: the version that the answer will be.
+        fault: what is wrong with the caption that it has.
+    """
+
+    version: int
+    fault: str
+
+
+def to_be_asked_again(state: State, captioner: str, tile_ids: Collection[str]) -> dict[str, Again]:
+    """The tiles whose caption was checked and is pending again, by tile ID."""
+    wanted = set(tile_ids)
+    return {
+        standing.tile_id: Again(standing.version + 1, standing.reason or "")
+        for standing in state.standings(captioner)
+        if standing.status == "pending" and standing.tile_id in wanted
+    }
+
+
+def to_be_checked(state: State, captioner: str, tile_ids: Collection[str]) -> set[str]:
+    """The tiles whose newest version is not checked, or is an answer that failed to come (see `verifying`)."""
+    wanted = set(tile_ids)
+    return {
+        standing.tile_id
+        for standing in state.standings(captioner)
+        if standing.status in {"unchecked", "failed"} and standing.tile_id in wanted
+    }
 
 
 def failed(state: State, captioner: str, tile_ids: Collection[str], code: str) -> Versions:

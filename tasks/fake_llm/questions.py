@@ -15,6 +15,7 @@ from typing import Any
 
 from tasks.wording.context import CLASS_NAMES, PATCH_NAMES
 from tasks.wording.lexicon import lexicon
+from tasks.wording.prompts import ASKED_AGAIN
 
 _ID_OF_NAME = {name: class_id for class_id, name in enumerate(CLASS_NAMES) if class_id}
 _SIZES = lexicon().sizes
@@ -159,6 +160,7 @@ def _room(request: Mapping[str, Any]) -> int | None:
 
 
 def _tiles(text: str, images: list[str]) -> Iterator[Tile]:
+    text = text.split(ASKED_AGAIN, maxsplit=1)[0]  # what was wrong with an earlier caption tells nothing of the tile
     number = max(1, len(images))
     pieces = _HEADING.split(text)[1:]
     if len(pieces) != number:

@@ -50,6 +50,10 @@ MOST_IMAGES = 4
 PIXEL_STEP = 2
 """Every second pixel of a map is sent, as published: a quarter of the image's tokens."""
 
+ASKED_AGAIN = "A caption was written before and could not be used:"
+"""Begins what is said of the faults of earlier captions."""
+
+_ORDINALS = ("first", "second", "third", "fourth")
 _FILES = ("system.j2", "user.j2")
 
 
@@ -80,11 +84,13 @@ class TileView:
         tile_id: its ID.
         counts: pixels by patch and class id, shape (6, 12).
         ids: its land-cover map as class ids, shape (height, width); the vision recipe needs it.
+        fault: what was wrong with a caption of it, where it is asked about again.
     """
 
     tile_id: str
     counts: Counts
     ids: NDArray[np.uint8] | None = None
+    fault: str | None = None
 
 
 @dataclass(frozen=True)
@@ -145,6 +151,7 @@ def messages(recipe: Recipe, tiles: Sequence[TileView]) -> list[dict[str, Any]]:
     user = _render(recipe, "user.j2", recipe.user, variables)
     if not user:
         raise InputError(f"{recipe.origin}: user.j2 renders to nothing, so there is nothing to ask")
+    user += _faults(tiles)
     content: str | list[dict[str, Any]] = user
     if recipe.kind == "vision":
         content = [{"type": "text", "text": user}, *(_image_part(tile) for tile in tiles)]
@@ -179,7 +186,8 @@ def prompt_sha256(recipe: Recipe, tile: TileView, *, max_tokens: int, parameters
 
     It covers the recipe with its templates, the tile's own context, the pixels of its image, and the captioner's
     declared parameters. It does not cover the tile's companions in the request or its place among them, the endpoint,
-    the model (kept beside it), or more room given on a second try: `max_tokens` is the declared number.
+    the model (kept beside it), more room given on a second try (`max_tokens` is the declared number), or what was
+    wrong with an earlier caption.
 
     Raises:
         ValueError: a tile without its map in the vision recipe.
@@ -231,6 +239,17 @@ def _sent_pixels(tile: TileView) -> NDArray[np.uint8]:
     if tile.ids is None:
         raise ValueError(f"tile {tile.tile_id}: the vision recipe needs the tile's land-cover map")
     return tile.ids[::PIXEL_STEP, ::PIXEL_STEP]
+
+
+def _faults(tiles: Sequence[TileView]) -> str:
+    """What was wrong with captions that are asked for again, after all that the template says."""
+    told = [(place, tile.fault) for place, tile in enumerate(tiles) if tile.fault]
+    if not told:
+        return ""
+    if len(tiles) == 1:
+        return f"\n\n{ASKED_AGAIN} {told[0][1]}. Write it anew without that fault."
+    lines = "".join(f"\n- Of the {_ORDINALS[place]} image: {fault}." for place, fault in told)
+    return f"\n\n{ASKED_AGAIN}{lines}\nWrite them anew without these faults."
 
 
 def _image_part(tile: TileView) -> dict[str, Any]:
