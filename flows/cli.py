@@ -214,10 +214,10 @@ def captions(config: Path, form: str, output: Path | None) -> None:
     "--recipe", type=click.Choice(["text", "vision"]), default="text", help="Of rows that name none.", show_default=True
 )
 def check(file: Path, recipe: str) -> None:
-    """Check any captions: rows of JSON with a text and its tile's counts.
+    """Check any captions, given with their tiles' counts.
 
-    Each row of FILE holds `text`, the six columns of statistics, and perhaps `recipe`.
-    It is printed again with `flags` and `mended`. With - for FILE, rows come from standard input.
+    FILE is JSON, one object a line, with `text`, the six columns of statistics, and perhaps `recipe`.
+    Each is printed again with `flags` and `mended`. With - for FILE, rows come from standard input.
     """
     from tasks.checks.rows import check_rows
 

@@ -10,7 +10,7 @@ from tasks.asking.accounts import campaign_of, endpoint_name, ledger_of, limits_
 from tasks.asking.forecast import USUAL_TOKENS, Demand, days_to_go, demand
 from tasks.captions.claims import claimed
 from tasks.captions.keeping import described, kept_ids, restore
-from tasks.captions.state import State, open_state
+from tasks.captions.state import State, Status, open_state
 from tasks.captions.wanting import by_code, failures, to_be_asked_again
 from tasks.configuration import Campaign, Captioner, Endpoint, mask_text
 from tasks.places import dataset_of
@@ -54,7 +54,6 @@ def _of(
     failed = by_code(failures(state, captioner.name, tile_ids)) if counts["failed"] else {}
     found = _standing(captioner, len(tile_ids), counts["pending"], counts["failed"])
     found["failed"] = dict(failed)
-    found["statuses"] = {status: count for status, count in counts.items() if count}
     if ledger is None or not captioner.pool:
         return found
     waiting = {*state.missing(captioner.name, tile_ids), *to_be_asked_again(state, captioner.name, tile_ids)}
@@ -108,7 +107,6 @@ def _standing(captioner: Captioner, tiles: int, pending: int, failed: int) -> di
         "pending": pending,
         "in_flight": 0,
         "failed": {},
-        "statuses": {},
         "requests": requests,
         "tokens": {"prompt": 0, "completion": 0},
         "cost": 0.0,
@@ -127,19 +125,36 @@ def in_words(config: Campaign, found: dict[str, Any]) -> str:
     ]
     lines += [f"  missing   {source} (taken as no data)" for source in sources["missing"]]
     lines += [f"  failed    {source}: {reason}" for source, reason in sources["failed"].items()]
+    judged = _judged(config)
     for name, standing in found["captioners"].items():
-        lines += _captioner_in_words(name, standing)
+        lines += _captioner_in_words(name, standing, judged.get(name, {}))
     return "\n".join(lines)
 
 
-def _captioner_in_words(name: str, standing: dict[str, Any]) -> list[str]:
+def _judged(config: Campaign) -> dict[str, dict[Status, int]]:
+    """How the captions stand that there are, by captioner."""
+    dataset = dataset_of(config)
+    if not exists(tiles_place(dataset)):
+        return {}
+    kept = kept_ids(dataset)
+    with open_state(config.state, config.dataset) as state:
+        return {
+            captioner.name: {
+                status: count
+                for status, count in sorted(state.counts(captioner.name, described(captioner, kept)).items())
+                if count and status not in {"pending", "failed"}
+            }
+            for captioner in config.captioners
+        }
+
+
+def _captioner_in_words(name: str, standing: dict[str, Any], judged: dict[Status, int]) -> list[str]:
     line = f"{name:<11} {standing['done']} of {standing['tiles']} tiles captioned, {standing['pending']} pending"
     if standing["failed"]:
         line += ", failed: " + ", ".join(f"{count} {code}" for code, count in standing["failed"].items())
     lines = [line]
-    checked = {status: count for status, count in standing["statuses"].items() if status not in {"pending", "failed"}}
-    if checked:
-        lines.append("  captions  " + ", ".join(f"{count} {status}" for status, count in checked.items()))
+    if judged:
+        lines.append("  captions  " + ", ".join(f"{count} {status}" for status, count in judged.items()))
     if standing["quota"]:
         requests, tokens = standing["requests"], standing["tokens"]
         told = ", ".join(f"{count} {what}" for what, count in requests.items() if count)

@@ -15,6 +15,8 @@ COMMANDS = [
     "statistics",
     "caption",
     "captions",
+    "verify",
+    "check",
     "prompt",
     "status",
     "estimate",
@@ -30,7 +32,8 @@ def test_the_demo_tells_where_its_dataset_and_its_page_are(demo: Demo) -> None:
     assert "<html" in (dataset / "preview.html").read_text()
     assert (demo.folder / "campaign.yaml").is_file()
     stages = [line.split(":")[0] for line in demo.ended.stderr.splitlines() if not line.startswith(" ")]
-    assert stages == ["making a land-cover map and a configuration in here", "plan", "statistics", "captions by rules"]
+    made = "making a land-cover map and a configuration in here"
+    assert stages == [made, "plan", "statistics", "captions by rules", "checks of rules"]
 
 
 def test_the_first_command_leaves_no_process_behind(demo: Demo) -> None:

@@ -127,11 +127,13 @@ def test_captions_have_the_same_rows_in_both_forms(campaign: Campaign, earthscri
     assert {row["tile_id"] for row in by["rules"]} == {row["tile_id"] for row in by["gpt"]} == kept
     assert len(by["vlm"]) == 10
     assert {(row["kind"], row["variant"]) for row in rows} == {("description", 0)}
-    assert {row["status"] for row in by["rules"]} == {"unchecked"}
+    assert {row["status"] for row in by["rules"]} == {"accepted"}
     assert all(row["text"] and row["prompt_sha256"] and row["created_at"].endswith("+00:00") for row in by["rules"])
     assert {(row["status"], row["text"]) for row in by["gpt"] + by["vlm"]} == {("pending", None)}
     versions = rows_of(campaign.dataset / "captions" / "rules.parquet")
-    assert [{name: row[name] for name in CAPTION_COLUMNS} for row in versions] == by["rules"]
+    shown = [row for row in versions if row["version"] == 2]
+    assert [{name: row[name] for name in CAPTION_COLUMNS} for row in shown] == by["rules"]
+    assert {row["status"] for row in versions if row["version"] == 1} == {"unchecked"}
 
 
 def test_status_adds_up(campaign: Campaign, earthscribe: Commands) -> None:
