@@ -15,6 +15,7 @@ from aiohttp import web
 from numpy.typing import NDArray
 
 from flows.locking import stage
+from flows.report import write_report
 from flows.terminal import say
 from tasks.captions.keeping import described, export, kept_ids, restore
 from tasks.captions.state import State, open_state
@@ -58,6 +59,7 @@ def review(config: Campaign, *, host: str, port: int, sample: int, seed: int) ->
         finally:
             with stage(config):
                 export(state, names, dataset)
+                write_report(config, state)
 
 
 class _Tiles:
@@ -119,7 +121,8 @@ def _standing(config: Campaign, state: State, dataset: Place) -> Iterator[Standi
     for captioner in config.captioners:
         mine = set(described(captioner, kept))
         for tile_id, status, flags in state.machine_made(captioner.name):
-            if tile_id in mine:
+            # What is asked for again will be another text.
+            if tile_id in mine and status != "pending":
                 yield Standing(captioner.name, tile_id, status, flags)
 
 

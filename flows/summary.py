@@ -13,6 +13,7 @@ from prefect.context import FlowRunContext
 from flows.artifacts import artifact_key
 from flows.markdown import code, table
 from flows.preview import preview_place
+from flows.report import report_place
 from flows.status import status
 from tasks.configuration import Campaign
 from tasks.places import dataset_of
@@ -74,7 +75,11 @@ def _minute(slot: str) -> str:
 
 def _places(dataset: Place) -> Iterator[str]:
     """The pages and folders that there are; an address is shown, too, where a browser will not open it."""
-    pages = {"preview page": (preview_place(dataset),) * 2, "release": _release(dataset)}
+    pages = {
+        "preview page": (preview_place(dataset),) * 2,
+        "report of the checks": (report_place(dataset),) * 2,
+        "release": _release(dataset),
+    }
     for name, (proof, shown) in pages.items():
         if exists(proof):
             yield f"- [{name}]({_address(shown)}): {code(shown.url)}"

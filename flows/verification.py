@@ -15,6 +15,7 @@ from flows.ending import heed
 from flows.hooks import HOOKS
 from flows.locking import stage
 from flows.outcome import Outcome
+from flows.report import write_report
 from flows.slices import slices
 from flows.steps import MOST_TASK_RUNS, step
 from flows.summary import show_summary
@@ -76,6 +77,7 @@ def verify_captions(config: Campaign, most: int = MOST_TASK_RUNS) -> tuple[Outco
             if any(became.values()):
                 with stage(config):
                     step("write the captions", lambda: export(state, list(became), dataset), "verification")
+                    step("write the report of the checks", lambda: write_report(config, state), "verification")
     return outcome, {name for name, made in became.items() if made["pending"]}
 
 

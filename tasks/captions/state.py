@@ -180,8 +180,7 @@ class State:
 
     def history(self, captioner: str, tile_id: str) -> list[Caption]:
         """Every version of a tile's caption, oldest first."""
-        query = select(*_COLUMNS).where(self._descriptions(captioner), _captions.c.tile_id == tile_id).order_by(*_ORDER)
-        return [_caption(row) for row in self._stream(query)]
+        return next(self.histories(captioner, [tile_id]), [])
 
     def machine_made(self, captioner: str) -> Iterator[tuple[str, Status, tuple[str, ...]]]:
         """Tile ID, status and flags of each tile's newest text that is not a reviewer's, ordered by tile ID."""

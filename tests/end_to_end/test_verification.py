@@ -78,6 +78,8 @@ def test_a_run_asks_again_with_the_reason_and_flags_what_stays_wrong(campaign: C
     assert audit["requests"] == TILES + len(asked_again)
     assert max(Counter(row["tile_id"] for row in asked_again).values()) <= 2
     assert all(row["reason"] and row["text"] and row["flags"] for row in asked_again + flagged)
+    report = (campaign.folder / "c" / "report.html").read_text("utf-8")
+    assert all(f"<code>{flag.split(':')[0]}</code>" in report for flag in found)
 
     shown = {(row["captioner"], row["tile_id"]): row for row in campaign.rows()}
     states = Counter((captioner, row["status"]) for (captioner, _), row in shown.items())
