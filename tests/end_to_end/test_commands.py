@@ -17,6 +17,8 @@ COMMANDS = [
     "captions",
     "verify",
     "check",
+    "review",
+    "deploy",
     "prompt",
     "status",
     "estimate",
