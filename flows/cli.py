@@ -294,7 +294,7 @@ def deploy(config: Path, pool: str | None, quiet: bool, verbose: bool) -> None:
 @click.option("--sample", type=click.IntRange(min=0), default=200, show_default=True, help="Unflagged ones.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the sample.")
 def review(config: Path, host: str, port: int, sample: int, seed: int) -> None:
-    """Serve the page on which people accept, edit and reject captions.
+    """Serve the page on which people judge captions.
 
     First come the flagged ones, then a sample of the others.
     """
