@@ -83,9 +83,9 @@ def wrong_sizes(said: Named, facts: Facts, settings: Settings) -> Iterator[Flag]
         if mention.size is None or not facts.has(class_id) or _is_misplaced(mention, class_id, facts):
             continue
         rows = _rows(mention)
-        percent = facts.percent(class_id, rows) if rows else None
+        percents = facts.percents(class_id, rows) if rows else ()
         least, most = settings.sizes[mention.size]
-        if percent is not None and not least <= percent <= most:
+        if percents and not any(least <= percent <= most for percent in percents):
             yield Flag("size-word", *mention.size_span, class_id)
 
 

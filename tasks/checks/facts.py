@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from tasks.landcover.classes import N_IDS, NO_DATA
 from tasks.statistics.patches import PATCHES
+from tasks.statistics.shares import whole_percent
 
 Counts: TypeAlias = Sequence[Sequence[int]]
 """Pixels of one tile by patch (`PATCHES`) and class id, 6 rows of 12."""
@@ -66,8 +67,9 @@ class Facts:
         behind = self.counts[0][self.dominant] - self.counts[0][class_id]
         return 100 * behind > points * self.valid
 
-    def percent(self, class_id: int, rows: Sequence[int]) -> int | None:
-        """The share of a class in the valid pixels of some patches, in whole percent; None where there are none."""
+    def percents(self, class_id: int, rows: Sequence[int]) -> tuple[int, ...]:
+        """The share of a class in some patches, in whole percent: of the pixels that carry a class, and of all."""
         part = sum(self.counts[row][class_id] for row in rows)
-        whole = sum(sum(self.counts[row]) - self.counts[row][NO_DATA] for row in rows)
-        return (200 * part + whole) // (2 * whole) if whole else None
+        pixels = sum(sum(self.counts[row]) for row in rows)
+        valid = pixels - sum(self.counts[row][NO_DATA] for row in rows)
+        return tuple(whole_percent(part, whole) for whole in (valid, pixels) if whole)

@@ -114,7 +114,8 @@ def _has_subject(marks: Sequence[Mark], at: int) -> bool:
     """Whether it is a class that "is dominated by": the coast is, and not the scene."""
     if at < 2 or marks[at - 1].kind is not Kind.VERB:
         return False
-    return marks[at - 2].mention is not None
+    # "The coast is": in "the coastal marsh landscape is" the landscape is the subject.
+    return marks[at - 2].mention is not None and marks[at - 2].last + 1 == marks[at - 1].first
 
 
 def _says_which(tokens: Tokens, marks: Sequence[Mark], at: int) -> bool:

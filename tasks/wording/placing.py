@@ -115,7 +115,7 @@ class _Sentence:
         adjective: Region | None = None
         for at, mark in enumerate(self.marks):
             if mark.mention is not None:
-                self._name(mark, mark.mention, adjective)
+                self._name(at, mark, mark.mention, adjective)
                 adjective = None
             elif mark.kind is Kind.REGION and mark.meaning.region is not None:
                 follows = self.marks[at + 1] if at + 1 < len(self.marks) else None
@@ -126,8 +126,12 @@ class _Sentence:
             else:
                 self._join(at, mark)
 
-    def _name(self, mark: Mark, mention: Mention, adjective: Region | None) -> None:
-        mention.beside = _is_beside(self.tokens, mark)
+    def _name(self, at: int, mark: Mark, mention: Mention, adjective: Region | None) -> None:
+        before = self.marks[at - 1] if at else None
+        of = before is not None and self.tokens.words[before.last + 1 : mark.first] in (["of", "the"], ["of", "a"])
+        mention.beside = _is_beside(self.tokens, mark) or bool(
+            of and before and before.mention and before.mention.beside
+        )
         if adjective:
             mention.regions = [adjective]
             return
@@ -293,9 +297,9 @@ class _Sentence:
         return self.marks[at + 1].kind if at + 1 < len(self.marks) else None
 
     def _objects(self) -> list[Mention]:
-        """The open classes that a place behind them is said of: those after the last verb that has any behind it."""
-        last = max((count for count in self.verbs if count < len(self.open)), default=0) if self.verb else 0
-        after = self.open[last:]
+        """The open classes that a place behind them is said of: all, or those after the last of several verbs."""
+        between = [count for count in self.verbs if 0 < count < len(self.open)] if self.verb else []
+        after = self.open[max(between) :] if len(between) > 1 else self.open
         return after if any(not mention.beside for mention in after) else self.open
 
     def _is_left_out(self, mark: Mark) -> bool:
