@@ -17,6 +17,7 @@ from distributed import Client
 from flows import computing as module
 from flows.cluster import connect
 from flows.computing import computing
+from flows.terminal import show_at_terminal
 from tasks.configuration.models import Cluster
 from tasks.errors import ClusterError, ClusterLostError, InputError
 from tasks.grid import morton_order, tile_ids
@@ -43,6 +44,12 @@ if metadata.version.__name__ != "version" or metadata.version("earthscribe") != 
     distributed.versions.version = version
     distributed.versions._version_cached.cache_clear()
 """
+
+
+@pytest.fixture(autouse=True)
+def _terminal() -> None:
+    """As a command does: what is told of a cluster is looked for on standard error."""
+    show_at_terminal(quiet=False)
 
 
 @pytest.fixture(scope="module")
