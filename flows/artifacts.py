@@ -74,6 +74,18 @@ def show_failed_sources(config: Campaign, reasons: Mapping[str, str]) -> None:
     create_table_artifact(rows, key=artifact_key(config.name, "failed-sources"), description=description)
 
 
+def show_failed_chips(config: Campaign, reasons: Mapping[str, str]) -> None:
+    """Lists tiles whose images could not be read, with the reason; nothing where there are none."""
+    if not reasons or not FlowRunContext.get():
+        return
+    rows = [
+        {"tile": code(tile_id), "reason": code(reason)}
+        for tile_id, reason in islice(sorted(reasons.items()), MOST_ROWS)
+    ]
+    description = f"Tiles whose images could not be read: {_count(len(reasons))}"
+    create_table_artifact(rows, key=artifact_key(config.name, "failed-chips"), description=description)
+
+
 def show_failed_tiles(config: Campaign, captioner: str, failed: Iterable[Caption]) -> None:
     """Lists tiles that a captioner has no caption for, with the code; nothing where there are none."""
     captions = list(failed)

@@ -1,6 +1,8 @@
-"""A campaign from start to end: plan, statistics, captions that are verified, and a page to look at."""
+"""A campaign from start to end: plan, statistics, imagery, captions with their checks, a preview, and the release."""
 
 from __future__ import annotations
+
+from typing import Final
 
 from prefect import flow
 from prefect.client.schemas.objects import State
@@ -8,18 +10,26 @@ from prefect.client.schemas.objects import State
 from flows.captions import caption_tiles
 from flows.ending import heed
 from flows.hooks import HOOKS
+from flows.imagery import make_chips
 from flows.locking import stage
 from flows.outcome import Outcome
 from flows.plan import look, plan_tiles
 from flows.preview import write_preview
+from flows.release import publish
 from flows.statistics import count_tiles
 from flows.steps import MOST_TASK_RUNS, step, task_threads
 from flows.summary import show_summary
-from flows.terminal import warn
+from flows.terminal import say
 from flows.verification import verify_captions
 from tasks.checks.verifying import AGAIN
 from tasks.configuration import Campaign
+from tasks.errors import UnfinishedError
 from tasks.places import dataset_of
+from tasks.planning.survey import Survey
+
+_FOR_IMAGERY: Final = MOST_TASK_RUNS // 5
+_FOR_RELEASE: Final = MOST_TASK_RUNS // 10
+"""Task runs of these stages at the most, where all of them are one flow run."""
 
 
 @flow(
@@ -29,23 +39,27 @@ from tasks.places import dataset_of
     persist_result=False,
     **HOOKS,
 )
-def campaign(config: Campaign) -> State[Outcome]:
-    """Does what is missing of a campaign: plan, statistics, captions with their checks, and the preview page.
+def campaign(config: Campaign, partial: bool = False) -> State[Outcome]:
+    """Does what is missing of a campaign: plan, statistics, imagery, captions with their checks, preview and release.
 
     Args:
         config: The campaign's configuration, as written.
+        partial: Release what there is, though captions or chips are still to be made.
     """
     dataset = dataset_of(config)
-    if config.imagery:
-        warn("imagery: chips of images come with a later release; the key is left aside")
     with stage(config):
         found = look(config)
         outcome = plan_tiles(config, found).then(count_tiles(config, found, MOST_TASK_RUNS // 2))
+        if config.imagery:
+            heed()
+            outcome = outcome.then(make_chips(config, found, _FOR_IMAGERY))
     heed()
-    outcome = outcome.then(_caption_and_verify(config, MOST_TASK_RUNS - outcome.task_runs))
+    outcome = outcome.then(_caption_and_verify(config, MOST_TASK_RUNS - _FOR_RELEASE - outcome.task_runs))
     heed()
     with stage(config):
         preview = step("draw the preview page", lambda: write_preview(config, found), "preview")
+        heed()
+        outcome = outcome.then(_publish(config, found, partial=partial))
     show_summary(config)
     return outcome.then(Outcome(results=(f"dataset: {dataset}", f"preview: {preview}"))).state()
 
@@ -68,3 +82,11 @@ def _caption_and_verify(config: Campaign, most: int) -> Outcome:
             break
         heed()
     return outcome
+
+
+def _publish(config: Campaign, found: Survey, *, partial: bool) -> Outcome:
+    """Releases what is finished, or says what a release waits for."""
+    try:
+        return publish(config, found, partial=partial, include_unchecked=False, most=_FOR_RELEASE)
+    except UnfinishedError as error:
+        return Outcome((say(f"release: {error}"),))

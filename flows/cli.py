@@ -103,11 +103,12 @@ def demo(out: Path, quiet: bool, verbose: bool) -> None:
 
 @app.command()
 @_CONFIG
+@click.option("--partial", is_flag=True, help="Release what there is, though something is still to be made.")
 @_QUIET
 @_VERBOSE
-def run(config: Path, quiet: bool, verbose: bool) -> None:
-    """Do what is missing of a campaign, from plan to preview page."""
-    _run_flow("campaign", config, quiet, verbose)
+def run(config: Path, partial: bool, quiet: bool, verbose: bool) -> None:
+    """Do what is missing of a campaign, from plan to release."""
+    _run_flow("campaign", config, quiet, verbose, partial=partial)
 
 
 @app.command()
@@ -134,6 +135,15 @@ def plan(config: Path, explain: bool, quiet: bool, verbose: bool) -> None:
 def statistics(config: Path, quiet: bool, verbose: bool) -> None:
     """Count the classes of planned tiles; decide which are kept."""
     _run_flow("statistics", config, quiet, verbose)
+
+
+@app.command()
+@_CONFIG
+@_QUIET
+@_VERBOSE
+def imagery(config: Path, quiet: bool, verbose: bool) -> None:
+    """Make the image chips of the kept tiles, and their previews."""
+    _run_flow("imagery", config, quiet, verbose)
 
 
 @app.command()
@@ -191,6 +201,17 @@ def verify(config: Path, quiet: bool, verbose: bool) -> None:
     What cannot be mended is pending again, and the next `caption` asks for it.
     """
     _run_flow("verification", config, quiet, verbose)
+
+
+@app.command()
+@_CONFIG
+@click.option("--partial", is_flag=True, help="Release what there is, though something is still to be made.")
+@click.option("--include-unchecked", is_flag=True, help="Take in captions that no check has met.")
+@_QUIET
+@_VERBOSE
+def release(config: Path, partial: bool, include_unchecked: bool, quiet: bool, verbose: bool) -> None:
+    """Write the dataset in its published forms."""
+    _run_flow("release", config, quiet, verbose, partial=partial, include_unchecked=include_unchecked)
 
 
 @app.command()

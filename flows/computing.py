@@ -39,20 +39,20 @@ _LOOK_SECONDS: Final = 1.0
 
 
 @contextlib.contextmanager
-def computing(cluster: Cluster, source: Place) -> Iterator[Compute]:
+def computing(cluster: Cluster, *places: Place) -> Iterator[Compute]:
     """Has a Dask cluster compute for the block's length.
 
     Args:
         cluster: which.
-        source: what its workers read; they are told how to open it.
+        places: what its workers read and write; they are told how to open it.
 
     Yields:
-        What computes lazy statistics, in any thread.
+        What computes lazy datasets, in any thread.
 
     Raises:
         InputError: nothing answers at the cluster's address, or other versions run there.
     """
-    sharing = ShareAccess(source)
+    sharing = ShareAccess(*places)
     if cluster.address is not None:
         elsewhere = _Elsewhere(cluster.address, sharing)
         try:
@@ -71,7 +71,7 @@ def _on(client: Client, lazy: xr.Dataset) -> xr.Dataset:
         return lazy.compute(scheduler=client.get)
     except KilledWorker as error:
         raise ClusterError(
-            f"{error.allowed_failures + 1} Dask workers died, each while it counted the same tiles, the last at "
+            f"{error.allowed_failures + 1} Dask workers died, each while it worked at the same tiles, the last at "
             f"{error.last_worker.address}; its log tells why (mostly it is memory: fewer threads, or more of it)"
         ) from error
 
@@ -94,7 +94,7 @@ class _Elsewhere:
         threading.Thread(target=self._watch, name="cluster", daemon=True).start()
 
     def compute(self, lazy: xr.Dataset) -> xr.Dataset:
-        """Computes lazy statistics.
+        """Computes a lazy dataset.
 
         Raises:
             ClusterLostError: the scheduler was lost meanwhile.

@@ -32,7 +32,7 @@ def stage(config: Campaign) -> Iterator[None]:
         say(f"waiting for another run on {dataset}")
 
     with _on_this_machine(dataset, tell), locked_on_all_machines(config.state, dataset.url, tell):
-        _sweep(dataset)
+        sweep(dataset, ".", "statistics", "captions", "imagery", "releasing", "release", "release/*")
         yield
 
 
@@ -59,11 +59,16 @@ def _open(path: Path) -> int:
         raise InputError(f"{path.parent}: {error.strerror}; expected a folder that may be written") from error
 
 
-def _sweep(dataset: Place) -> None:
-    """Removes what a killed run was writing (see `tasks.storage.write`); only who holds the lock writes there."""
+def sweep(dataset: Place, *folders: str) -> None:
+    """Removes what a killed run was writing (see `tasks.storage.write`); only who holds the lock writes there.
+
+    Args:
+        dataset: the dataset's folder.
+        folders: patterns of folders below it.
+    """
     if dataset.is_local:
-        for folder in (".", "statistics", "captions"):
-            for unfinished in (Path(dataset.url) / folder).glob(".*.part"):
+        for folder in folders:
+            for unfinished in Path(dataset.url).glob(f"{folder}/.*.part"):
                 unfinished.unlink(missing_ok=True)
 
 

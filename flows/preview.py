@@ -7,11 +7,16 @@ from collections.abc import Mapping
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
+from PIL import Image
 
 from tasks.captions.keeping import described
 from tasks.captions.state import open_state
-from tasks.configuration import Campaign
+from tasks.configuration import Campaign, StacImagery
 from tasks.errors import SourceError
+from tasks.imagery.bands import COPERNICUS
+from tasks.imagery.files import picture_path
+from tasks.imagery.table import read_rows
 from tasks.places import dataset_of
 from tasks.planning.survey import Survey
 from tasks.planning.table import KEPT, STATUSES, read_tiles
@@ -20,7 +25,7 @@ from tasks.preview.choice import choose
 from tasks.preview.page import Page, render
 from tasks.statistics.patches import Counts
 from tasks.statistics.table import all_counts
-from tasks.storage import Place, write
+from tasks.storage import Place, reading, write
 
 
 def preview_place(dataset: Place) -> Place:
@@ -38,13 +43,13 @@ def write_preview(config: Campaign, found: Survey) -> Place:
     page = Page(
         name=config.name,
         product=config.landcover.product,
-        attribution=found.table.attribution,
+        attribution=" ".join(filter(None, [found.table.attribution, _imagery_attribution(config)])),
         captioners=[captioner.name for captioner in config.captioners],
         captions=total,
         lon=_floats(tiles.column("lon")),
         lat=_floats(tiles.column("lat")),
         status=pc.index_in(tiles.column("status"), value_set=pa.array(STATUSES)).to_numpy(),
-        cards=_cards(chosen, counts, found, captions),
+        cards=_cards(chosen, counts, found, captions, _images(dataset, chosen)),
     )
     where = preview_place(dataset)
     content = render(page)
@@ -94,7 +99,11 @@ def _captions(config: Campaign, kept: list[str], chosen: set[str]) -> tuple[Mapp
 
 
 def _cards(
-    chosen: pa.Table, counts: Mapping[str, Counts], found: Survey, captions: Mapping[str, list[Caption]]
+    chosen: pa.Table,
+    counts: Mapping[str, Counts],
+    found: Survey,
+    captions: Mapping[str, list[Caption]],
+    images: Mapping[str, NDArray[np.uint8]],
 ) -> list[Card]:
     """The gallery, in the order chosen; a tile whose map cannot be read any more is left out."""
     try:
@@ -110,9 +119,28 @@ def _cards(
             maps[row["tile_id"]],
             counts[row["tile_id"]],
             captions[row["tile_id"]],
+            images.get(row["tile_id"]),
         )
         for row in chosen.to_pylist()
     ]
+
+
+def _images(dataset: Place, chosen: pa.Table) -> dict[str, NDArray[np.uint8]]:
+    """The pictures of the chips of the chosen tiles, by tile ID."""
+    images: dict[str, NDArray[np.uint8]] = {}
+    wanted = chosen.column("tile_id").combine_chunks()
+    for batch in read_rows(dataset, ["tile_id", "chip"]):
+        rows = batch.filter(
+            pc.and_(pc.is_in(batch.column("tile_id"), value_set=wanted), batch.column("chip").is_valid())
+        )
+        for row in rows.to_pylist():
+            with reading(dataset.join(picture_path(row["chip"]))) as stream, Image.open(stream) as picture:
+                images[row["tile_id"]] = np.asarray(picture.convert("RGB"))
+    return images
+
+
+def _imagery_attribution(config: Campaign) -> str:
+    return COPERNICUS if isinstance(config.imagery, StacImagery) else ""
 
 
 def _floats(column: pa.ChunkedArray) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:

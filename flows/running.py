@@ -17,8 +17,10 @@ from flows.campaign import campaign
 from flows.captions import captions
 from flows.ending import INTERRUPTED, reporting_interruption
 from flows.hooks import close_dead_runs
+from flows.imagery import imagery
 from flows.outcome import Outcome
 from flows.plan import plan
+from flows.release import release
 from flows.statistics import statistics
 from flows.terminal import say
 from flows.verification import verification
@@ -33,8 +35,10 @@ FLOWS: Mapping[str, Flow[Any, Any]] = {
     "campaign": campaign,
     "plan": plan,
     "statistics": statistics,
+    "imagery": imagery,
     "captions": captions,
     "verification": verification,
+    "release": release,
 }
 """Our flows, by name."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import pyarrow as pa
+
 from flows.terminal import warn
 from tasks.asking.accounts import campaign_of, endpoint_name, ledger_of, limits_of
 from tasks.asking.forecast import USUAL_TOKENS, Demand, days_to_go, demand
@@ -13,6 +15,7 @@ from tasks.captions.keeping import described, kept_ids, restore
 from tasks.captions.state import State, Status, open_state
 from tasks.captions.wanting import by_code, failures, to_be_asked_again
 from tasks.configuration import Campaign, Captioner, Endpoint, mask_text
+from tasks.imagery.table import counts
 from tasks.places import dataset_of
 from tasks.planning.table import STATUSES, read_columns, status_counts, tiles_place
 from tasks.quota.ledger import Ledger
@@ -33,12 +36,13 @@ def status(config: Campaign) -> dict[str, Any]:
         return {"tiles": tiles, "statistics": read_sources(dataset), "captioners": captioners}
     tiles = status_counts(read_columns(dataset, "status"))
     kept = kept_ids(dataset)
+    images = {"imagery": counts(dataset, pa.array(kept, pa.string()))} if config.imagery else {}
     with open_state(config.state, config.dataset) as state, ledger_of(config, config.captioners, warn) as ledger:
         restore(state, dataset)
         ahead: list[Demand] = []
         for captioner in config.captioners:
             captioners[captioner.name] = _of(config, captioner, described(captioner, kept), state, ledger, ahead)
-    return {"tiles": tiles, "statistics": read_sources(dataset), "captioners": captioners}
+    return {"tiles": tiles, "statistics": read_sources(dataset), **images, "captioners": captioners}
 
 
 def _of(
@@ -125,6 +129,14 @@ def in_words(config: Campaign, found: dict[str, Any]) -> str:
     ]
     lines += [f"  missing   {source} (taken as no data)" for source in sources["missing"]]
     lines += [f"  failed    {source}: {reason}" for source, reason in sources["failed"].items()]
+    if images := found.get("imagery"):
+        standing = ", ".join(f"{images[name]} {name}" for name in ("done", "rejected", "pending"))
+        lines.append(
+            f"imagery     {standing}, {len(images['failed'])} of them failed"
+            if images["failed"]
+            else f"imagery     {standing}"
+        )
+        lines += [f"  failed    {tile_id}: {reason}" for tile_id, reason in images["failed"].items()]
     judged = _judged(config)
     for name, standing in found["captioners"].items():
         lines += _captioner_in_words(name, standing, judged.get(name, {}))

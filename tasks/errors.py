@@ -3,8 +3,10 @@
 EarthscribeError
 ├── InputError               the configuration or an input is wrong; nothing was started (exit code 2)
 │   ├── ConfigurationError   one or more mistakes in the configuration, all of them listed
+│   ├── UnfinishedError      a release would lack what is still to be made
 │   └── RefusedError         a bucket refuses what is asked of it (it is a StoreError too)
 ├── StoreError               a bucket does not answer, or not as it should; a disk cannot be written
+│   └── DamagedError         a file in a bucket is not there, or is cut short; the bucket itself does answer
 ├── ClusterError             a Dask cluster that runs elsewhere does not compute
 │   └── ClusterLostError     its scheduler went while it computed: worth another try
 └── SourceError              one or more land-cover sources cannot be used; the others go on (exit code 4)
@@ -41,12 +43,20 @@ class ConfigurationError(InputError):
         return type(self), (self.origin, self.mistakes)
 
 
+class UnfinishedError(InputError):
+    """A release would lack what is still to be made, or has nothing to hold yet."""
+
+
 class StoreError(EarthscribeError, OSError):
     """A bucket does not answer, or not as it should, or a disk cannot be written: with files, an OSError."""
 
 
 class RefusedError(StoreError, InputError):
     """A bucket refuses what is asked of it: wrong keys, no permission, no such bucket."""
+
+
+class DamagedError(StoreError):
+    """A file in a bucket is not there though it was listed, or ends too early: others there may be whole."""
 
 
 class ClusterError(EarthscribeError):

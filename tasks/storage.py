@@ -1,4 +1,4 @@
-"""Where files lie: local folders and S3 buckets, through fsspec.
+"""Where files lie: local folders, S3 buckets and, to be read only, web servers, through fsspec.
 
 Access options (keys, endpoint, anonymous or not) stay in a register of this process. What travels through task graphs,
 parameters and logs is a `Place`: the URL and the name under which the options are known. Dask workers get the options
@@ -61,6 +61,11 @@ class Place:
         """Whether it lies on this machine's file systems."""
         return "://" not in self.url
 
+    @property
+    def is_web(self) -> bool:
+        """Whether it lies on a web server."""
+        return self.url.startswith(("http://", "https://"))
+
     def join(self, *parts: str) -> Place:
         """The place of something below this one."""
         return Place("/".join([self.url.rstrip("/"), *parts]), self.access)
@@ -118,17 +123,29 @@ def filesystem(where: Place) -> tuple[Any, str]:
 
 
 def _client(where: Place, patience: int) -> tuple[Any, str]:
-    """The client of a bucket that bears so many seconds of silence, and the path there."""
+    """The client of a bucket that bears so many seconds of silence, or of the web, and the path there."""
     with _MAKING:
-        client = _CLIENTS.get((where.access, patience))
+        key = (where.access, 0 if where.is_web else patience)
+        client = _CLIENTS.get(key)
         if client is None:
             options = access_options(where)
-            # The user's options go before ours.
-            connection = _CONNECTION | {"read_timeout": patience} | dict(options.get("config_kwargs") or {})
-            client = fsspec.filesystem("s3", **(_MANNERS | dict(options) | {"config_kwargs": connection}))
-            client.retries = 2
-            _CLIENTS[where.access, patience] = client
+            client = _web_client(options) if where.is_web else _bucket_client(options, patience)
+            _CLIENTS[key] = client
     return client, str(client._strip_protocol(where.url))
+
+
+def _bucket_client(options: Mapping[str, Any], patience: int) -> Any:  # noqa: ANN401 - fsspec ships no types
+    # The user's options go before ours.
+    connection = _CONNECTION | {"read_timeout": patience} | dict(options.get("config_kwargs") or {})
+    client = fsspec.filesystem("s3", **(_MANNERS | dict(options) | {"config_kwargs": connection}))
+    client.retries = 2
+    return client
+
+
+def _web_client(options: Mapping[str, Any]) -> Any:  # noqa: ANN401 - as above
+    # What is meant for a bucket that a web server stands before is nothing to the web server.
+    known = {name: value for name, value in options.items() if name in {"client_kwargs", "headers", "encoded"}}
+    return fsspec.filesystem("https", **(_MANNERS | known))
 
 
 @contextlib.contextmanager
@@ -175,6 +192,8 @@ def exists(where: Place) -> bool:
 
 def read_bytes(where: Place) -> bytes:
     """The whole content of a file."""
+    if where.is_local:
+        return Path(where.url).read_bytes()
     files, path = filesystem(where)
     with asking(where):
         return cast(bytes, files.cat_file(path))

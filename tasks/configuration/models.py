@@ -127,8 +127,8 @@ class StacImagery(Part):
     stac: Catalogue = Field(description="A STAC API's address, an ItemCollection or a stac-geoparquet file.")
     collection: Text = Field("sentinel-2-l2a", description="The collection's name.")
     datetime: Interval | None = Field(None, description="Interval of dates, such as 2020-01-01/2020-12-31.")
-    max_cloud: Number = Field(10, ge=0, le=100, description="Most cloud cover of a scene, in percent.")
-    seasons: Truth = Field(False, description="Whether one scene a season is taken, instead of one.")
+    max_cloud: Number = Field(10, ge=0, le=100, description="Most cloud cover of a scene, and of a chip, in percent.")
+    seasons: Truth = Field(False, description="Whether tiles are spread over the seasons.")
     storage_options: OpenMapping = Field(default_factory=Options, description="fsspec options for the scenes' files.")
 
 

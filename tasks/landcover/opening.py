@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 import rasterio
 from rasterio.abc import MultiByteRangeResourceContainer
 
-from tasks.errors import StoreError
+from tasks.errors import DamagedError, StoreError
 from tasks.storage import Place, asking, filesystem
 
 _HABITS: dict[str, str | int] = {
@@ -65,7 +65,8 @@ def _opened_in_bucket(where: Place) -> Iterator[Any]:
         try:
             dataset = rasterio.open(folder + opening.path)
         except rasterio.errors.RasterioIOError as error:
-            raise rasterio.errors.RasterioIOError(str(error).replace(folder, "s3://")) from error.__cause__
+            reason = str(error).replace(folder, opening.scheme)
+            raise rasterio.errors.RasterioIOError(reason) from error.__cause__
         with dataset:
             yield dataset
     finally:
@@ -82,7 +83,7 @@ def _there(where: Place) -> Iterator[None]:
         with asking(where):
             yield
     except FileNotFoundError as error:
-        raise StoreError(f"{where}: was listed, but is not there") from error
+        raise DamagedError(f"{where}: was listed, but is not there") from error
 
 
 class _Opening:
@@ -93,15 +94,18 @@ class _Opening:
     """
 
     def __init__(self, where: Place) -> None:
-        self.files, self.path = filesystem(where)
+        self.files, path = filesystem(where)
+        # GDAL's path names no scheme, and fsspec's does for the web.
+        self.scheme, self.path = f"{where.url.partition('://')[0]}://", path.rpartition("://")[2]
+        self._prefix = path[: len(path) - len(self.path)]
         self.failure: BaseException | None = None
         self._beginnings: dict[str, tuple[int, bytes]] = {}
 
     def beginning(self, path: str) -> tuple[int, bytes]:
         """A file's size, and its first bytes."""
         if path not in self._beginnings:
-            size = int(self.files.info(path)["size"])
-            first = self.files.cat_file(path, start=0, end=min(size, _BEGINNING)) if size else b""
+            size = int(self.files.info(self._prefix + path)["size"])
+            first = self.files.cat_file(self._prefix + path, start=0, end=min(size, _BEGINNING)) if size else b""
             self._beginnings[path] = size, first
         return self._beginnings[path]
 
@@ -120,10 +124,13 @@ class _Opening:
     def _fetch(self, path: str, size: int, starts: Sequence[int], stops: Sequence[int]) -> list[bytes]:
         # GDAL takes what it is given for what it asked for: uncompressed pixels that are not there would be made up.
         if max(stops) > size:
-            raise StoreError(f"s3://{path}: ends at byte {size}, before its pixels do (damaged or cut short?)")
-        parts: list[bytes] = self.files.cat_ranges([path] * len(starts), starts, stops, on_error="raise")
+            raise DamagedError(
+                f"{self.scheme}{path}: ends at byte {size}, before its pixels do (damaged or cut short?)"
+            )
+        whole = [self._prefix + path] * len(starts)
+        parts: list[bytes] = self.files.cat_ranges(whole, starts, stops, on_error="raise")
         if any(len(part) != stop - start for part, start, stop in zip(parts, starts, stops, strict=True)):
-            raise StoreError(f"s3://{path}: the store gave other bytes than were asked for")
+            raise StoreError(f"{self.scheme}{path}: the store gave other bytes than were asked for")
         return parts
 
 

@@ -8,7 +8,7 @@ drops it in rasterio 1.4.
 from __future__ import annotations
 
 import math
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import rasterio
@@ -51,14 +51,14 @@ def warp(source: OpenRaster, row: int, column: int, height: int, width: int) -> 
     Raises:
         SourceError: the pixels cannot be read, or a code is not in the class table.
     """
-    part = source_window(source, row, column, height, width)
+    part = source_window(source.dataset, row, column, height, width)
     if part is None:
         return None
     window = Window.from_slices(*part)
     codes = np.empty((window.height, window.width), dtype=source.dataset.dtypes[0])
     source.read(window, codes)
     ids = mark_unknown(codes, source.ids)
-    warped = _warped(source, ids, window, _transform(row, column), (height, width))
+    warped = _warped(source, ids, window, grid_transform(row, column), (height, width))
     if (warped == UNKNOWN).any():
         # The same code stands in the source's own pixels, whose row and column a person can look up.
         at, across = (int(axis) for axis in np.argwhere(ids == UNKNOWN)[0])
@@ -99,11 +99,16 @@ def _warped(
             return bands.isel(band=0).to_numpy()
 
 
-def source_window(source: OpenRaster, row: int, column: int, height: int, width: int) -> tuple[slice, slice] | None:
-    """Rows and columns of the raster that `warp` reads, with its arguments; None for none."""
-    transform = _transform(row, column)
+def source_window(
+    dataset: Any,  # noqa: ANN401 - rasterio ships no types
+    row: int,
+    column: int,
+    height: int,
+    width: int,
+) -> tuple[slice, slice] | None:
+    """Rows and columns of an open raster that a warp to a window of the grid needs, as `warp` has it; None for none."""
+    transform = grid_transform(row, column)
     bounds = (transform.c, transform.f - height * _PIXEL, transform.c + width * _PIXEL, transform.f)
-    dataset = source.dataset
     try:
         west, south, east, north = transform_bounds("EPSG:3857", dataset.crs, *bounds)
     except rasterio.errors.RasterioError:
@@ -117,7 +122,7 @@ def source_window(source: OpenRaster, row: int, column: int, height: int, width:
     return (slice(top, bottom), slice(left, right)) if left < right and top < bottom else None
 
 
-def _transform(row: int, column: int) -> Affine:
+def grid_transform(row: int, column: int) -> Affine:
     """From columns and rows of a window of the grid to metres of EPSG:3857."""
     half = EARTH_CIRCUMFERENCE / 2
     return Affine(_PIXEL, 0, column * _PIXEL - half, 0, -_PIXEL, half - row * _PIXEL)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from tasks.landcover.classes import N_IDS, NO_DATA, TOKENS
 from tasks.landcover.pictures import palette_png
@@ -24,6 +26,7 @@ PARTS = tuple(patch.replace("_", " ") for patch in PATCHES[1:])
 
 _LARGEST_SIDE = 512
 _SMALLEST_SIDE = 16
+_JPEG_QUALITY = 80
 
 
 class Caption(NamedTuple):
@@ -45,6 +48,7 @@ class Card:
         ids: its map, class ids of shape (rows, columns).
         counts: its statistics (6, 12).
         captions: one per captioner that is to describe it.
+        image: what it looks like, red, green and blue of shape (rows, columns, 3); None without imagery.
     """
 
     tile_id: str
@@ -54,6 +58,7 @@ class Card:
     ids: NDArray[np.uint8]
     counts: Counts
     captions: Sequence[Caption]
+    image: NDArray[np.uint8] | None = None
 
 
 class ClassShare(NamedTuple):
@@ -76,6 +81,7 @@ class View:
         summary: its main classes in words, in place of its picture.
         place: its centre, for people.
         picture: its map as a ``data:`` URI; empty until its size is known.
+        photo: its image as a ``data:`` URI; empty likewise, or where it has none.
     """
 
     card: Card
@@ -84,6 +90,7 @@ class View:
     summary: str
     place: str | None
     picture: str = ""
+    photo: str = ""
 
 
 def view(card: Card) -> View:
@@ -140,3 +147,16 @@ def picture(ids: NDArray[np.uint8], room: int) -> str:
         if len(uri) <= room or max(ids.shape) // (2 * step) < _SMALLEST_SIDE:
             return uri
         step *= 2
+
+
+def photo(image: NDArray[np.uint8], room: int) -> str:
+    """An image as a ``data:`` URI of at most ``room`` characters, as small as that takes, if not below 16 pixels."""
+    whole = Image.fromarray(np.ascontiguousarray(image))
+    whole.thumbnail((_LARGEST_SIDE, _LARGEST_SIDE))
+    while True:
+        stream = BytesIO()
+        whole.save(stream, "JPEG", quality=_JPEG_QUALITY)
+        uri = "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+        if len(uri) <= room or max(whole.size) // 2 < _SMALLEST_SIDE:
+            return uri
+        whole = whole.resize((max(whole.width // 2, 1), max(whole.height // 2, 1)), Image.Resampling.BOX)

@@ -19,7 +19,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from tasks.landcover.classes import COLOURS
-from tasks.preview.cards import CLASS_NAMES, PARTS, Card, View, picture, view
+from tasks.preview.cards import CLASS_NAMES, PARTS, Card, View, photo, picture, view
 from tasks.preview.choice import MOST_CARDS
 from tasks.preview.tile_map import STATUSES, TileMap, draw
 
@@ -27,7 +27,7 @@ BUDGET = 3_000_000
 """Bytes that the page never exceeds, whatever the campaign."""
 
 _LEAST_PICTURE = 1_500
-"""Bytes that a card's map may take at the least: where less is left, there are fewer cards."""
+"""Bytes that a card's pictures may take at the least: where less is left, there are fewer cards."""
 
 _MAP_HEIGHT = 31
 """The map's height where there is room for it, in the page's unit of text (rem)."""
@@ -73,12 +73,18 @@ def render(page: Page) -> bytes:
 
 
 def _with_pictures(views: Sequence[View], room: int) -> list[View]:
-    """The views with their maps: each may take an equal part of the room and what those before it left of theirs."""
+    """The views with their pictures: each may take an equal part of the room and what those before it left of theirs.
+
+    Where a tile has an image, its map may take half of its part.
+    """
     complete = []
     for number, seen in enumerate(views):
-        drawn = picture(seen.card.ids, room // (len(views) - number))
-        room -= len(drawn)
-        complete.append(replace(seen, picture=drawn))
+        own = room // (len(views) - number)
+        image = seen.card.image
+        drawn = picture(seen.card.ids, own if image is None else own // 2)
+        taken = "" if image is None else photo(image, own - len(drawn))
+        room -= len(drawn) + len(taken)
+        complete.append(replace(seen, picture=drawn, photo=taken))
     return complete
 
 

@@ -112,7 +112,7 @@ def source_windows(x: Ints, y: Ints, source: OpenRaster) -> Iterator[Window]:
         return
     for index in _groups(x, y):
         rows, columns, _ = _frame(x[index], y[index])
-        slices = source_window(source, int(rows[0]), int(columns[0]), len(rows), len(columns))
+        slices = source_window(source.dataset, int(rows[0]), int(columns[0]), len(rows), len(columns))
         if slices is not None:
             yield Window.from_slices(*slices)
 

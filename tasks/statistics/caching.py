@@ -16,8 +16,9 @@ from tasks.statistics.jobs import Compute, Job, Manifest, run_job
 from tasks.statistics.table import CODE_VERSION
 from tasks.storage import Place
 
-_RETRIES = 3
-_RETRY_SECONDS = 1.0
+RETRIES = 3
+RETRY_SECONDS = 1.0
+"""Tries and pauses of a task run that computes on a cluster which may be lost."""
 
 
 def counting_task(jobs: Mapping[str, Job], dataset: Place, compute: Compute, results: Path) -> Task[[str], Manifest]:
@@ -47,9 +48,9 @@ def counting_task(jobs: Mapping[str, Job], dataset: Place, compute: Compute, res
         result_storage=results,
         result_serializer="json",
         tags=["statistics"],
-        retries=_RETRIES,
-        retry_delay_seconds=_RETRY_SECONDS,
-        retry_condition_fn=_is_worth_another_try,
+        retries=RETRIES,
+        retry_delay_seconds=RETRY_SECONDS,
+        retry_condition_fn=is_worth_another_try,
     )
     def count(source: str) -> Manifest:
         manifest = run_job(jobs[source], dataset, compute)
@@ -60,7 +61,7 @@ def counting_task(jobs: Mapping[str, Job], dataset: Place, compute: Compute, res
     return count
 
 
-def _is_worth_another_try(_task: object, _run: object, state: State[Any]) -> bool:
+def is_worth_another_try(_task: object, _run: object, state: State[Any]) -> bool:
     """Only what computes has failed, not what was computed: no second try makes a corrupt file whole."""
     return isinstance(state.data, ClusterLostError)
 

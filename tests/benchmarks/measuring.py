@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 from typing import Literal
 
@@ -57,3 +58,9 @@ def ratio(
     """The median of the ratios of each round."""
     rounds = tuple(one / other for one, other in zip(seconds, baseline, strict=True))
     return Figure(what, median(rounds), "x", sense, mark, rounds)
+
+
+def bytes_read() -> int:
+    """Bytes that this process has asked the kernel for so far."""
+    fields = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
+    return int(fields["rchar"])

@@ -31,6 +31,8 @@ class Sizes:
         latency: seconds of an answer where faults are what is measured.
         slow_rounds: how often those things are measured that take a minute.
         done: tiles that have captions already, fewer and more.
+        scene_side: metres along one side of a made scene.
+        pairs: pairs of a release.
     """
 
     rounds: int
@@ -54,6 +56,8 @@ class Sizes:
     latency: float
     slow_rounds: int
     done: tuple[int, int]
+    scene_side: int
+    pairs: int
 
 
 FULL = Sizes(
@@ -78,6 +82,8 @@ FULL = Sizes(
     latency=1.0,
     slow_rounds=3,
     done=(10_000, 163_488),
+    scene_side=40_960,
+    pairs=10_000,
 )
 
 QUICK = Sizes(
@@ -102,4 +108,6 @@ QUICK = Sizes(
     latency=0.01,
     slow_rounds=1,
     done=(10, 300),
+    scene_side=20_480,
+    pairs=20,
 )

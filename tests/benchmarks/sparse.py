@@ -16,7 +16,7 @@ from tasks.planning.plan import Split, grid_rows
 from tasks.statistics.jobs import grid_jobs
 from tests.benchmarks.blocks import read
 from tests.benchmarks.made import BLOCK, DEGREES, SIDE, corners, eleven_classes, listed, table, write_maps
-from tests.benchmarks.measuring import Figure, interleaved, ratio
+from tests.benchmarks.measuring import Figure, bytes_read, interleaved, ratio
 from tests.benchmarks.sizes import Sizes
 
 Blocks = Mapping[str, set[tuple[int, int]]]
@@ -34,10 +34,10 @@ def sparse_tiles(sizes: Sizes, scratch: Path) -> list[Figure]:
     rasters = [found.rasters[name] for name in touched]
     windows = [[_window(*block) for block in sorted(of_file)] for of_file in touched.values()]
 
-    before = _bytes_read()
+    before = bytes_read()
     for chunk in chunks:
         chunk.count()
-    taken = _bytes_read() - before
+    taken = bytes_read() - before
     seconds = interleaved(
         {"read": lambda: read(rasters, windows), "ours": lambda: [chunk.count() for chunk in chunks]}, sizes.rounds
     )
@@ -88,9 +88,3 @@ def _size(found: LaidOut, touched: Blocks) -> int:
             tags = (f"BLOCK_SIZE_{column}_{row}" for row, column in blocks)
             size += sum(int(source.dataset.get_tag_item(tag, "TIFF", bidx=1)) for tag in tags)
     return size
-
-
-def _bytes_read() -> int:
-    """Bytes that this process has asked the kernel for so far."""
-    fields = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
-    return int(fields["rchar"])

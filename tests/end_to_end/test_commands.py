@@ -13,11 +13,13 @@ COMMANDS = [
     "run",
     "plan",
     "statistics",
+    "imagery",
     "caption",
     "captions",
     "verify",
     "check",
     "review",
+    "release",
     "deploy",
     "prompt",
     "status",
@@ -35,7 +37,7 @@ def test_the_demo_tells_where_its_dataset_and_its_page_are(demo: Demo) -> None:
     assert (demo.folder / "campaign.yaml").is_file()
     stages = [line.split(":")[0] for line in demo.ended.stderr.splitlines() if not line.startswith(" ")]
     made = "making a land-cover map and a configuration in here"
-    assert stages == [made, "plan", "statistics", "captions by rules", "checks of rules"]
+    assert stages == [made, "plan", "statistics", "captions by rules", "checks of rules", "release"]
 
 
 def test_the_first_command_leaves_no_process_behind(demo: Demo) -> None:

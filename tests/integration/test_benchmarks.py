@@ -19,7 +19,7 @@ from tests.benchmarks.memory import area_of_blocks, area_of_tiles
 from tests.benchmarks.registry import BENCHMARKS
 from tests.benchmarks.sizes import QUICK
 
-_OF_THIS_PROCESS = ("whole-blocks", "two-workers", "warped-tiles", "eleven-classes", "sparse-tiles")
+_OF_THIS_PROCESS = ("whole-blocks", "two-workers", "warped-tiles", "eleven-classes", "sparse-tiles", "chips-in-groups")
 
 
 @pytest.mark.parametrize("name", _OF_THIS_PROCESS)

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import re
 import tracemalloc
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from io import BytesIO
 
@@ -41,6 +41,16 @@ def a_card(
     lon: float | None = 6.6,
 ) -> Card:
     return Card(tile_id, lon, None if lon is None else 0.1, split, ids, counts_of(ids), captions)
+
+
+def test_an_image_stands_beside_the_map_and_within_the_budget() -> None:
+    image = np.random.default_rng(0).integers(0, 255, (256, 256, 3)).astype(np.uint8)
+    ids = np.random.default_rng(1).integers(0, 12, (256, 256)).astype(np.uint8)
+    cards = [replace(a_card(ids, f"tile-{number}"), image=image) for number in range(200)]
+    content = render(a_page(cards))
+    assert len(content) <= BUDGET
+    assert content.count(b"data:image/jpeg;base64,") == content.count(b"data:image/png;base64,") == 200
+    assert b'alt="Satellite image of tile tile-7"' in content
 
 
 def a_page(cards: list[Card], status: list[int] | None = None, name: str = "sao-tome", attribution: str = "") -> Page:
