@@ -14,6 +14,7 @@ from flows.hooks import HOOKS
 from flows.locking import stage
 from flows.outcome import Outcome
 from flows.plan import look
+from flows.report import gather as gather_checks
 from flows.steps import MOST_TASK_RUNS, step, task_threads
 from flows.summary import show_summary
 from flows.terminal import progress, say, warn
@@ -29,6 +30,7 @@ from tasks.release.parts import write_part
 from tasks.release.publishing import Written, begin, finish, release_folder
 from tasks.release.samples import Sources, gather
 from tasks.release.selection import Selection, select
+from tasks.report.page import in_markdown
 
 
 @flow(
@@ -87,7 +89,12 @@ def publish(
         sources = step("read the tables", lambda: gather(dataset, captions, found, imagery=imagery), "release")
         before = begin(dataset)
         written = _write_parts(config, selection, sources, most)
-        files = step("write the papers", lambda: write_papers(config, selection, sources, written, statuses), "release")
+        checks = step("count what the checks found", lambda: in_markdown(gather_checks(config, state)), "release")
+        files = step(
+            "write the papers",
+            lambda: write_papers(config, selection, sources, written, statuses, checks),
+            "release",
+        )
         finish(dataset, files, before)
     if selection.pending:
         warn(f"release: partial, without {', '.join(selection.pending)}")

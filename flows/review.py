@@ -21,6 +21,8 @@ from tasks.captions.keeping import described, export, kept_ids, restore
 from tasks.captions.state import State, open_state
 from tasks.configuration import Campaign
 from tasks.errors import InputError
+from tasks.imagery.files import picture_path
+from tasks.imagery.table import read_rows
 from tasks.places import dataset_of
 from tasks.planning.choosing import survey_of
 from tasks.planning.survey import Survey
@@ -31,7 +33,7 @@ from tasks.review.queue import Standing, queue
 from tasks.review.server import LOOPBACK, application
 from tasks.statistics.patches import Counts
 from tasks.statistics.table import all_counts
-from tasks.storage import Place
+from tasks.storage import Place, reading
 
 _MAPS_KEPT = 64
 """Maps of tiles kept in memory: those about the one that is read."""
@@ -65,10 +67,14 @@ def review(config: Campaign, *, host: str, port: int, sample: int, seed: int) ->
 class _Tiles:
     """The tiles of a campaign, as far as the page shows them."""
 
-    def __init__(self, tiles: pa.Table, counts: Mapping[str, Counts], found: Survey) -> None:
+    def __init__(
+        self, dataset: Place, tiles: pa.Table, counts: Mapping[str, Counts], found: Survey, chips: Mapping[str, str]
+    ) -> None:
+        self._dataset = dataset
         self._tiles = tiles
         self._counts = counts
         self._found = found
+        self._chips = chips
         self._rows = {tile_id: row for row, tile_id in enumerate(tiles.column("tile_id").to_pylist())}
         self.land_cover = lru_cache(_MAPS_KEPT)(self._read_land_cover)
 
@@ -84,8 +90,11 @@ class _Tiles:
         return None if row["lon"] is None else position(row["lon"], row["lat"])
 
     def photograph(self, tile_id: str) -> bytes | None:
-        """None: imagery comes with a later stage."""
-        return None
+        """Its RGB preview as a PNG; None where there is no imagery."""
+        if tile_id not in self._chips:
+            return None
+        with reading(self._dataset.join(picture_path(self._chips[tile_id]))) as stream:
+            return stream.read()
 
     def _read_land_cover(self, tile_id: str) -> NDArray[np.uint8]:
         if tile_id not in self._rows:
@@ -109,11 +118,20 @@ def _desk(config: Campaign, state: State, dataset: Place, sample: int, seed: int
     tiles = tiles.filter(pc.is_in(tiles.column("tile_id"), value_set=wanted))
     return Desk(
         state,
-        _Tiles(tiles, counts, survey_of(config)),
+        _Tiles(dataset, tiles, counts, survey_of(config), _chips(dataset, wanted)),
         {captioner.name: captioner.recipe for captioner in config.captioners},
         entries,
         lambda: datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _chips(dataset: Place, wanted: pa.Array) -> dict[str, str]:
+    """The chips of the wanted tiles that have one, by tile ID."""
+    chips: dict[str, str] = {}
+    for batch in read_rows(dataset, ["tile_id", "chip"]):
+        rows = batch.filter(pc.is_in(batch.column("tile_id"), value_set=wanted)).to_pylist()
+        chips |= {row["tile_id"]: row["chip"] for row in rows if row["chip"] is not None}
+    return chips
 
 
 def _standing(config: Campaign, state: State, dataset: Place) -> Iterator[Standing]:

@@ -39,6 +39,7 @@ class Facts:
         leaks: what is alike across splits.
         examples: some of its samples, without their files.
         statuses: the statuses of captions that went in.
+        checks: what the checks found, lines of Markdown.
         has_map: whether there is a picture of where the tiles lie.
         has_items: whether there is an index of footprints.
         unplaced: tiles without georeference.
@@ -55,6 +56,7 @@ class Facts:
     leaks: Sequence[Leak]
     examples: Sequence[Sample]
     statuses: Sequence[str]
+    checks: Sequence[str]
     has_map: bool
     has_items: bool
     unplaced: int

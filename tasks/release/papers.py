@@ -32,6 +32,7 @@ def write_papers(
     sources: Sources,
     written: Mapping[str, Written],
     statuses: Sequence[str],
+    checks: Sequence[str],
 ) -> list[Published]:
     """Writes what goes with the parts of a release.
 
@@ -41,6 +42,7 @@ def write_papers(
         sources: where its samples come from.
         written: what each part has left behind.
         statuses: the statuses of captions that went in.
+        checks: what the checks found, lines of Markdown.
 
     Returns:
         All files of the release, its parts among them; but not the sums, which come last.
@@ -69,6 +71,7 @@ def write_papers(
         leaks=alike,
         examples=[next(sources.facts(selection.parts[0]))],
         statuses=statuses,
+        checks=checks,
         has_map=drawn is not None,
         has_items=bool(items),
         unplaced=int(np.isnan(lon).sum()),
