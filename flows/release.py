@@ -92,7 +92,7 @@ def publish(
         checks = step("count what the checks found", lambda: in_markdown(gather_checks(config, state)), "release")
         files = step(
             "write the papers",
-            lambda: write_papers(config, selection, sources, written, statuses, checks),
+            lambda: write_papers(config, selection, sources, written, checks),
             "release",
         )
         finish(dataset, files, before)

@@ -32,6 +32,7 @@ class Taken:
         others: why captions of other tiles do not go in, by row.
         statuses: how many captions do not go in, by status.
         models: how many captions go in, by the model that wrote them.
+        unchecked: how many of those that go in no check has met.
     """
 
     rows: set[int] = field(default_factory=set)
@@ -39,6 +40,7 @@ class Taken:
     others: dict[int, str] = field(default_factory=dict)
     statuses: Counter[str] = field(default_factory=Counter)
     models: Counter[str] = field(default_factory=Counter)
+    unchecked: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ class Captions:
             if caption.text is not None and caption.status in statuses:
                 taken.rows.add(row)
                 taken.models[caption.model or "unknown"] += 1
+                taken.unchecked += caption.status == UNCHECKED
                 yield row, caption
             else:
                 detail = ", ".join(caption.flags) or caption.reason

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tasks.configuration import Campaign, Captioner, StacImagery
 from tasks.landcover.classes import NO_DATA, TOKENS
-from tasks.release.captions import UNCHECKED, Taken
+from tasks.release.captions import RELEASED, Taken
 from tasks.release.licences import Source, spdx
 from tasks.release.likeness import NEAR_BITS, NEAR_TEXT, Leak, summary
 from tasks.release.samples import Sample
@@ -38,7 +38,6 @@ class Facts:
         blocks: their blocks.
         leaks: what is alike across splits.
         examples: some of its samples, without their files.
-        statuses: the statuses of captions that went in.
         checks: what the checks found, lines of Markdown.
         has_map: whether there is a picture of where the tiles lie.
         has_items: whether there is an index of footprints.
@@ -55,7 +54,6 @@ class Facts:
     blocks: Sequence[str]
     leaks: Sequence[Leak]
     examples: Sequence[Sample]
-    statuses: Sequence[str]
     checks: Sequence[str]
     has_map: bool
     has_items: bool
@@ -102,7 +100,9 @@ def card(facts: Facts) -> bytes:
             licence=spdx(facts.sources),
             captioners=[_captioner(one, facts.selection.taken[one.name]) for one in facts.config.captioners],
             classes=_classes(facts.counts),
-            unchecked=UNCHECKED in facts.statuses,
+            captions=sum(len(one.rows) for one in facts.selection.taken.values()),
+            unchecked=sum(one.unchecked for one in facts.selection.taken.values()),
+            statuses=RELEASED,
             imagery=facts.config.imagery,
             by_stac=isinstance(facts.config.imagery, StacImagery),
             leaks=_leaks(facts),

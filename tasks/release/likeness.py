@@ -115,14 +115,20 @@ def _groups(keys: Sequence[str]) -> list[list[int]]:
 
 
 def _across(group: Sequence[int], splits: Sequence[str]) -> Iterator[tuple[int, int]]:
-    first: dict[str, int] = {}
-    for index in group:
-        first.setdefault(splits[index], index)
+    first = _first_of_splits(group, splits)
     if len(first) > 1:
         for index in group:
             for split, other in first.items():
                 if split != splits[index] and (index > other or first[splits[index]] != index):
                     yield min(index, other), max(index, other)
+
+
+def _first_of_splits(group: Sequence[int], splits: Sequence[str]) -> dict[str, int]:
+    """The first tile of each split."""
+    first: dict[str, int] = {}
+    for index in group:
+        first.setdefault(splits[index], index)
+    return first
 
 
 def _near(bits: Sequence[str], splits: Sequence[str]) -> Iterator[tuple[int, int]]:
@@ -136,10 +142,11 @@ def _near(bits: Sequence[str], splits: Sequence[str]) -> Iterator[tuple[int, int
     hashes = np.frombuffer(bytes.fromhex("".join(keys)), dtype=">u8").astype(np.uint64).reshape(-1, _WORDS)
     for one, other in _near_hashes(hashes):
         for group, near in ((groups[keys[one]], groups[keys[other]]), (groups[keys[other]], groups[keys[one]])):
+            first = _first_of_splits(near, splits)
             for index in group:
-                match = next((twin for twin in near if splits[twin] != splits[index]), None)
-                if match is not None:
-                    yield min(index, match), max(index, match)
+                for split, twin in first.items():
+                    if split != splits[index]:
+                        yield min(index, twin), max(index, twin)
 
 
 def _near_hashes(hashes: Hashes) -> Iterator[tuple[int, int]]:

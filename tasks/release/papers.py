@@ -31,7 +31,6 @@ def write_papers(
     selection: Selection,
     sources: Sources,
     written: Mapping[str, Written],
-    statuses: Sequence[str],
     checks: Sequence[str],
 ) -> list[Published]:
     """Writes what goes with the parts of a release.
@@ -41,7 +40,6 @@ def write_papers(
         selection: what the release holds.
         sources: where its samples come from.
         written: what each part has left behind.
-        statuses: the statuses of captions that went in.
         checks: what the checks found, lines of Markdown.
 
     Returns:
@@ -70,7 +68,6 @@ def write_papers(
         blocks=plan.column("block").to_pylist(),
         leaks=alike,
         examples=[next(sources.facts(selection.parts[0]))],
-        statuses=statuses,
         checks=checks,
         has_map=drawn is not None,
         has_items=bool(items),

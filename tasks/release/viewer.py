@@ -112,7 +112,7 @@ def _arrow(kind: Any) -> pa.DataType:  # noqa: ANN401 - a column's type in plain
 def _feature(kind: Any) -> Any:  # noqa: ANN401 - as above
     """A column's type in the words of ``datasets``."""
     if isinstance(kind, list):
-        return {"feature": _feature(kind[0]), "_type": "List"}
+        return [_feature(kind[0])]  # Understood by releases of before and after `List`.
     if isinstance(kind, dict):
         return {name: _feature(inner) for name, inner in kind.items()}
     if kind == _PICTURE:

@@ -177,6 +177,7 @@ def judge(config: Path, statuses: dict[str, Any]) -> None:
                 version=one.version + 1,
                 revises=one.version,
                 request_id=None,
+                reason=None,
             )
             for one in state.current("rules")
             if one.tile_id in statuses
@@ -232,7 +233,7 @@ def test_captions_that_no_check_has_met_go_in_when_asked_for(
     assert earthscribe("release", config.name, "--include-unchecked", folder=tmp_path).code == 0
     card = (config.with_suffix("") / "release" / "README.md").read_text()
     first = card.split("\n# c\n")[1].strip().split("\n\n")[0]
-    assert first.startswith("**Captions in this release have not been checked.**")
+    assert first.startswith("**Captions in this release have not been checked:** 12 of 12.")
 
 
 def test_a_chip_in_a_shard_is_a_whole_geotiff(chips: Path, finished: Path) -> None:
@@ -273,14 +274,14 @@ def test_it_is_the_same_byte_for_byte_made_in_part_or_anew(
     kept = parts[0].stat().st_mtime_ns
     parts[-1].unlink()
     (release / "SHA256SUMS").unlink()
-    assert earthscribe("release", config.name, "--include-unchecked", folder=tmp_path).code == 0
+    assert earthscribe("release", config.name, folder=tmp_path).code == 0
     assert content(release) == first
     assert parts[0].stat().st_mtime_ns == kept
 
     # Made from scratch, too.
     shutil.rmtree(release)
     shutil.rmtree(config.with_suffix("") / "releasing")
-    assert earthscribe("release", config.name, "--include-unchecked", folder=tmp_path).code == 0
+    assert earthscribe("release", config.name, folder=tmp_path).code == 0
     assert content(release) == first
 
 
@@ -292,7 +293,7 @@ def test_a_release_in_a_bucket_has_the_bytes_of_one_on_disk(
     shutil.copytree(finished / "c", s3.root / "data" / "campaign", ignore=leave)
     more = {"dataset": "s3://data/campaign", "storage_options": s3.options, "state": "sqlite:///state.db"}
     config = configured(tmp_path, chips, **more)
-    ended = earthscribe("release", config.name, "--include-unchecked", folder=tmp_path)
+    ended = earthscribe("release", config.name, folder=tmp_path)
     assert ended.code == 0, ended.stderr
     assert ended.stdout == "release: s3://data/campaign/release\n"
     assert content(s3.root / "data" / "campaign" / "release") == content(finished / "c" / "release")
