@@ -32,7 +32,7 @@ def test_every_setting_is_known_and_says_something_else_than_the_default(
 ) -> None:
     settings = read_settings(DEPLOYMENTS / file)
     ours = [name for name in settings if name.startswith("PREFECT_")]
-    assert set(settings) - set(ours) <= {"PYTHONSAFEPATH", "DO_NOT_TRACK"}
+    assert set(settings) - set(ours) <= {"DO_NOT_TRACK"}
     defaults = Settings()
     for name in ours:
         monkeypatch.setenv(name, settings[name])
