@@ -35,8 +35,7 @@ ENVIRONMENT: Final = {
     # Arrow's own allocator keeps what tables took for as long as the run lasts.
     "ARROW_DEFAULT_MEMORY_POOL": "system",
 }
-"""What a worker sets for our runs, beside its own environment."""
-
+"""What a worker sets for our runs, beside its own environment: on every machine, whatever started the worker."""
 
 _AFTER_MIDNIGHT: Final = "5 0 * * *"
 """Five minutes past midnight, for clocks that differ."""
@@ -50,10 +49,13 @@ def job_variables(pool_type: str) -> dict[str, Any]:
     A worker puts the folder in which a run starts on Python's path, before everything that is installed: a `tasks.py`
     or `flows.py` there would be taken for ours. So on a process pool, whose folder can be set, runs start in a new one.
 
+    By default it also passes on what a run prints. Once it is gone, the run would end at its next line of log, for want
+    of a reader. Without that, a run outlives its worker; its log is on the server in any case.
+
     Args:
         pool_type: the pool's type.
     """
-    return {"env": ENVIRONMENT} | ({"working_dir": None} if pool_type == PROCESS else {})
+    return {"env": ENVIRONMENT} | ({"working_dir": None, "stream_output": False} if pool_type == PROCESS else {})
 
 
 @dataclass(frozen=True)
