@@ -120,10 +120,13 @@ def _end_parts(stack: Stack, parts: Sequence[Part]) -> None:
 
 def _await_health(stack: Stack, part: Part) -> None:
     deadline = time.monotonic() + STARTING_SECONDS
-    while not part.is_healthy():
-        log = stack.folder / "logs" / f"{part.name}.log"
+    log = stack.folder / "logs" / f"{part.name}.log"
+    while True:
+        # Asked first: what answers in the place of one that has ended is another stack's, which has taken its port.
         if main_process(stack.folder, part.name) is None:
             raise EarthscribeError(f"{part.name} did not start{_last_words(log)}; see {log}")
+        if part.is_healthy():
+            return
         if time.monotonic() > deadline:
             raise EarthscribeError(f"{part.name} is not healthy after {STARTING_SECONDS:g} s; see {log}")
         time.sleep(_POLL_SECONDS)

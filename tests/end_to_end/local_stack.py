@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import httpx
 import psutil
 
-from infra.stack.layout import Stack, open_stack
+from infra.stack.layout import USUAL_PORTS, Stack, open_stack
 from infra.stack.processes import marked
 
 
@@ -67,6 +68,7 @@ class LocalStack:
 @contextmanager
 def running_stack(folder: Path, **environment: str) -> Iterator[LocalStack]:
     """Starts a stack and stops it when the block ends; its parts find the variables in their environment."""
+    settle(folder)
     started = stack_command("start", folder, **environment)
     try:
         assert started.returncode == 0, started.stderr
@@ -74,6 +76,15 @@ def running_stack(folder: Path, **environment: str) -> Iterator[LocalStack]:
     finally:
         stack_command("stop", folder)
         assert marked(folder) == {}
+
+
+def settle(folder: Path) -> None:
+    """Makes a stack's folder, but with no usual port: two that are made at the same time would both find them free."""
+    with ExitStack() as held:
+        for port in USUAL_PORTS.values():
+            with suppress(OSError):
+                held.enter_context(socket.create_server(("127.0.0.1", port)))
+        open_stack(folder)
 
 
 def stack_command(name: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
