@@ -247,7 +247,7 @@ def ended(server: PrefectServer, tmp_path_factory: pytest.TempPathFactory) -> It
             name: start_run(client, f"campaign/{name}", {"config": as_the_form_sends(config)})
             for name, config in campaigns.items()
         }
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 240
         while not slow.audit()["requests"]:
             assert time.monotonic() < deadline, "no request was sent"
             time.sleep(0.2)
