@@ -43,7 +43,8 @@ _COMPARES = re.compile(
     re.IGNORECASE,
 )
 _LEFTOVER = re.compile(
-    rf"\b{_LARGER} *(?:[.,;]|here\b|\Z)"
+    rf"\b{_LARGER} *(?:[.,;]|here\b|\Z)|\b(?:more|less|fewer) \w+ *[.,;]"
+    rf"|\b(?:far|much|slightly|somewhat|considerably) {_LARGER}\b"
     rf"|\b(?:is|are|has|have|shows?|with|holds?|contains?|features?) (?:much |far |a )?{_LARGER}\b"
     r"|\b(?:no exception|the same|too|the (?:most|least) \w+|as well|again|also|instead|(?:in )?common|alike|differ\w*"
     r"|similar\w*|likewise|unlike|another|both)\b",

@@ -41,7 +41,7 @@ def _deny_after(tokens: Tokens, marks: Sequence[Mark], at: int) -> None:
     for place in range(at + 1, len(marks)):
         mark = marks[place]
         if mark.mention is None:
-            if mark.kind in _STOPS:
+            if mark.kind in _STOPS and not (mark.kind is Kind.VERB and _is_turned_round(tokens, marks[at], mark)):
                 break
             continue
         gap = tokens.words[end + 1 : mark.first]
@@ -58,6 +58,11 @@ def _deny_after(tokens: Tokens, marks: Sequence[Mark], at: int) -> None:
     for mark in chain:
         if mark.mention:
             mark.mention.denied = True
+
+
+def _is_turned_round(tokens: Tokens, denial: Mark, verb: Mark) -> bool:
+    """Whether a verb stands before its denied subject: "nor is any town to be seen"."""
+    return tokens.words[denial.first] == "nor" and verb.first == denial.last + 1
 
 
 def _goes_on(tokens: Tokens, gap: Sequence[str], marks: Sequence[Mark], place: int) -> bool:

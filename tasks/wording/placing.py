@@ -12,13 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tasks.wording.marks import Mark, Mention
+from tasks.wording.phrasing import Phrasing
 from tasks.wording.regions import VAGUE, Extent, Region
 from tasks.wording.tokens import Tokens
 from tasks.wording.vocabulary import Kind, grammar
 
 _JOINS = (Kind.COMMA, Kind.AND)
-_ADJECTIVES = 3
-"""Words that may stand between "along the" and its class."""
 
 
 @dataclass(slots=True)
@@ -43,7 +42,7 @@ class Placing:
             self.before = None if marks else self.before
             return
         rest = _without_brackets(self.tokens, marks)
-        sentence = _Sentence(self.tokens, rest, self.before, VAGUE if it else None)
+        sentence = _Sentence(self.tokens, rest, Phrasing(self.tokens, rest), self.before, VAGUE if it else None, first)
         sentence.place()
         if "respectively" in self.tokens.words:
             for mark in marks:
@@ -81,8 +80,10 @@ class _Sentence:
     Attributes:
         tokens: those of the caption.
         marks: its phrases.
+        phrasing: how they stand to each other.
         before: the place of the sentence before.
         front: the place that stands in front of what is read.
+        since: the first word of the sentence, then after the last class or region.
         open: classes that a place to come may stand behind.
         closed: the same before the last comma, for a place that comes as an afterthought.
         placed: the classes that the last place stood behind.
@@ -93,12 +94,19 @@ class _Sentence:
         behind: whether the last place stood behind its classes.
         adding: whether the open classes came after "with".
         negated: whether "not" has come since the last class.
+        inner: whether what is read stands after "where".
+        outer: the place in front of the clause that this stands in.
+        left_out: patches that the sentence has made an exception of.
+        resumed: whether a second verb has come for the same subject: "trees ring the lake and are densest ...".
+        near: classes that others are next to: they are there as well, where the place stands in front.
     """
 
     tokens: Tokens
     marks: Sequence[Mark]
+    phrasing: Phrasing
     before: Region | None
     front: Region | None
+    since: int
     open: list[Mention] = field(default_factory=list)
     closed: list[Mention] = field(default_factory=list)
     placed: list[Mention] = field(default_factory=list)
@@ -109,6 +117,11 @@ class _Sentence:
     behind: bool = False
     adding: bool = False
     negated: bool = False
+    inner: bool = False
+    outer: Region | None = None
+    left_out: frozenset[int] = frozenset()
+    resumed: bool = False
+    near: list[Mention] = field(default_factory=list)
 
     def place(self) -> None:
         """Places all classes of the sentence."""
@@ -125,13 +138,25 @@ class _Sentence:
                     self._region(at, mark, mark.meaning.region)
             else:
                 self._join(at, mark)
+                continue
+            self.since = mark.last + 1
 
     def _name(self, at: int, mark: Mark, mention: Mention, adjective: Region | None) -> None:
         before = self.marks[at - 1] if at else None
         of = before is not None and self.tokens.words[before.last + 1 : mark.first] in (["of", "the"], ["of", "a"])
-        mention.beside = _is_beside(self.tokens, mark) or bool(
-            of and before and before.mention and before.mention.beside
-        )
+        placed = self.front is not None and self.front.extent is Extent.PLACED
+        of_one = before.mention if of and before else None
+        if self.phrasing.is_beside(mark, grammar().away) or (of_one and of_one.beside):
+            mention.beside = True
+        elif self.phrasing.is_beside(mark, grammar().next_to) or of_one in self.near:
+            self.near.append(mention)
+            mention.beside = not placed
+        parting = self.phrasing.parting(self.since, mark)
+        if parting is not None:
+            if parting:
+                for open in self.open:
+                    open.regions = [VAGUE]
+            self._begin([])
         if adjective:
             mention.regions = [adjective]
             return
@@ -148,13 +173,17 @@ class _Sentence:
             self.verbs.append(len(self.open))
         elif mark.kind in (Kind.DENIES, Kind.DENIES_BEFORE):
             self.negated = True
+            if self.open and self.tokens.words[mark.last] == "not" and self.marks[at - 1].mention is self.open[-1]:
+                self.open[-1].regions = [VAGUE]  # "the trees do not reach that far"
         elif mark.kind is Kind.BREAK:
-            if self._next(at) is not Kind.REGION or not self._is_left_out(self.marks[at + 1]):
+            if self.phrasing.next(at) is not Kind.REGION or not self.phrasing.is_left_out(self.marks[at + 1]):
                 self._begin([])
                 self.placed, self.fresh, self.negated = [], False, False
         elif mark.kind is Kind.WITH:
             self._begin([])
             self.fresh, self.adding = False, True
+            if self.phrasing.next(at) is not Kind.REGION or not self.phrasing.is_left_out(self.marks[at + 1]):
+                self.placed = []
         elif mark.kind in (Kind.ADDING, Kind.RELATIVE):
             self._relate(at, mark)
         elif mark.kind in _JOINS:
@@ -162,28 +191,39 @@ class _Sentence:
 
     def _begin(self, closed: list[Mention]) -> None:
         """Something new begins."""
-        self.open, self.closed, self.verb, self.verbs = [], closed, False, []
+        self.open, self.closed, self.verb, self.verbs, self.resumed = [], closed, False, [], False
 
     def _relate(self, at: int, mark: Mark) -> None:
         """What follows is said of the last place, or of what stands before."""
         if self.tokens.words[mark.first] in {"where", "wherein"}:
-            self.front, self.fresh = self.latest or VAGUE, False
+            self.outer = self.outer if self.inner else self.front
+            self.front, self.inner, self.fresh = self.latest or VAGUE, True, False
             self._begin([])
-        elif self.latest and self.fresh and (self._is_of_the_region(at) or (mark.kind is Kind.ADDING and self.behind)):
+        elif mark.kind is Kind.ADDING and self.phrasing.next(at) is Kind.REGION and self.phrasing.is_next_to(at):
+            pass  # "in the top left as well as in the south"
+        elif self.latest and (
+            self.phrasing.is_of_the_region(at) or (self.fresh and mark.kind is Kind.ADDING and self.behind)
+        ):
             self._stand_in_front(self.latest)
         elif mark.kind is Kind.ADDING:
             self.verbs = []
 
-    def _is_of_the_region(self, at: int) -> bool:
-        """Whether "which" comes right after a region and a comma."""
-        return at > 1 and self.marks[at - 1].kind is Kind.COMMA and self.marks[at - 2].kind is Kind.REGION
-
     def _list(self, at: int, mark: Mark) -> None:
         """After a comma or "and" a list goes on, or something new begins."""
-        if self.adding and self._begins_anew(at):
+        follows = self.tokens.words[mark.last + 1 : mark.last + 2]
+        if follows in (["it"], ["they"]):
+            self._begin([])
+            self.placed, self.fresh = [], False
+        elif self.inner and mark.kind is Kind.COMMA and self.phrasing.is_left(at):
+            self.front, self.inner, self.behind = self.outer, False, self.outer is None
+            self._begin([])
+            self.placed, self.fresh = [], False
+        elif self.adding and self.phrasing.begins_anew(at):
             self._begin([])
             self.adding = False
-        elif self.verb and not (mark.kind is Kind.AND and self._next(at) in (Kind.VERB, Kind.LEADS)):
+        elif mark.kind is Kind.AND and self.phrasing.next(at) in (Kind.VERB, Kind.LEADS):
+            self.resumed = self.marks[at + 1].first == mark.last + 1
+        elif self.verb:
             self._begin(self.open)
 
     def _region(self, at: int, mark: Mark, region: Region) -> None:
@@ -193,24 +233,32 @@ class _Sentence:
             if same is None:
                 return
             region = same
-        if self._is_of_a_class(at, mark, region):
+        if self.phrasing.is_of_a_class(at, mark, region):
             return
-        if self._is_left_out(mark):
+        if self.phrasing.is_left_out(mark):
             self._leave_out(region)
             return
-        region = VAGUE if self.negated else region
-        preposition = self._has_preposition(mark.first)
+        if self.phrasing.is_compared(mark):
+            self.latest, self.fresh = region, False
+            return
+        self.latest = region
+        region = VAGUE if self.negated or self.phrasing.parting(self.since, mark) is not None else self._without(region)
+        preposition = self.phrasing.has_preposition(mark.first)
         if self.fresh:
-            self._further_region(at, region, preposition)
+            self._further_region(at, mark, region, preposition)
         else:
             self._new_region(at, mark, region, preposition)
-        self.latest, self.fresh, self.verb = region, True, False
+        self.fresh, self.verb, self.resumed = True, False, False
 
     def _new_region(self, at: int, mark: Mark, region: Region, preposition: bool) -> None:
         """Tells whether a region stands behind classes, and which, or in front of what follows."""
         if self.open and not self._begins(at, mark, preposition):
-            self._stand_behind(self._objects(), region)
+            self._stand_behind(self._objects(self.phrasing.preposition(mark.first)), region)
             self.open = []
+        elif self.tokens.words[mark.last + 1 : mark.last + 2] == ["that"] and self.phrasing.starts_with_a_pronoun(
+            self.marks[0].first
+        ):
+            self._stand_in_front(region)  # "it is in the north that trees ..."
         elif self._has_another_subject(at, mark, preposition):
             self.behind, self.placed = True, []
         elif self.verb and self.behind and preposition and self.placed:
@@ -226,20 +274,21 @@ class _Sentence:
         else:
             self._stand_in_front(region)
 
-    def _further_region(self, at: int, region: Region, preposition: bool) -> None:
+    def _further_region(self, at: int, mark: Mark, region: Region, preposition: bool) -> None:
         """One more region after another, as in "in the top left and the top right"."""
         if not self.behind:
             front = self.front
             together = _both(front, region) if front is not None and front.extent is Extent.PLACED else region
-            if self._is_the_end_of_a_way(at):
+            if self.phrasing.is_the_end_of_a_way(at):
                 together = VAGUE
             self._stand_in_front(together)
-        elif self._holds_what_follows(at) if preposition else self._next(at) in (Kind.VERB, Kind.LEADS):
+        elif self.phrasing.preposition(mark.first) in {"toward", "towards"}:
+            pass  # how far it goes is not said
+        elif self.phrasing.holds_what_follows(at) if preposition else self.phrasing.next(at) in (Kind.VERB, Kind.LEADS):
             self._stand_in_front(region)
         else:
             for mention in self.placed:
                 mention.regions = [*mention.regions, region]
-        self.latest = region
 
     def _stand_in_front(self, region: Region) -> None:
         self._begin([])
@@ -248,6 +297,7 @@ class _Sentence:
     def _stand_behind(self, mentions: list[Mention], region: Region) -> None:
         for mention in mentions:
             mention.regions = [region]
+            mention.beside = mention.beside or mention in self.near
         self.placed, self.behind = mentions, True
 
     def _begins(self, at: int, mark: Mark, preposition: bool) -> bool:
@@ -262,67 +312,48 @@ class _Sentence:
         gap = self.tokens.words[before.last + 1 if before else 0 : mark.first]
         if preposition:
             return (
-                (self.front is not None or self.behind) and self._names_more(at) and grammar().opening.issuperset(gap)
+                (self.front is not None or self.behind)
+                and self.phrasing.names_more(at)
+                and grammar().opening.issuperset(gap)
             )
         return grammar().determiners.issuperset(gap[-3:])
-
-    def _begins_anew(self, at: int) -> bool:
-        """Whether a class and its verb come next: "..., and bare land lines the shore"."""
-        rest = self.marks[at + 1 : at + 4]
-        if rest and rest[0].kind is Kind.AND:
-            rest = rest[1:]
-        return (
-            len(rest) > 1
-            and rest[0].mention is not None
-            and rest[1].kind is Kind.VERB
-            and not self.tokens.words[rest[1].first].endswith("ed")
-        )
 
     def _is_an_afterthought(self, at: int, mark: Mark, preposition: bool) -> bool:
         """Whether a region says where the classes before the last comma are."""
         if not preposition:
-            return self._next(at) in (None, Kind.BREAK)
-        return not self._names_more(at) or self._is_an_aside(at, mark)
+            return self.phrasing.next(at) in (None, Kind.BREAK)
+        return not self.phrasing.names_more(at) or self.phrasing.is_an_aside(at, mark)
 
-    def _is_an_aside(self, at: int, mark: Mark) -> bool:
-        """Whether more than a preposition stands before a region after a comma: ", thickest in the south"."""
-        before = self.marks[at - 1] if at else None
-        if before is None or before.kind is not Kind.COMMA:
-            return False
-        return any(
-            word != "and" and word not in grammar().opening for word in self.tokens.words[before.last + 1 : mark.first]
-        )
+    def _objects(self, preposition: str) -> list[Mention]:
+        """The open classes that a place behind them is said of: all, or those next to it.
 
-    def _next(self, at: int) -> Kind | None:
-        return self.marks[at + 1].kind if at + 1 < len(self.marks) else None
-
-    def _objects(self) -> list[Mention]:
-        """The open classes that a place behind them is said of: all, or those after the last of several verbs."""
+        Args:
+            preposition: what joins the place. "Of" joins it to what stands after any verb ("crops replace the woods of
+                the north"), and "to" after a noun to the last class ("a town, and a lake to the south").
+        """
+        if self.resumed and self.verbs and self.verbs[0] < len(self.open):
+            return self.open[: self.verbs[0]]
+        if preposition == "to" and not self.verbs:
+            return self.open[-1:]
         between = [count for count in self.verbs if 0 < count < len(self.open)] if self.verb else []
-        after = self.open[max(between) :] if len(between) > 1 else self.open
+        after = self.open[max(between) :] if len(between) > (0 if preposition == "of" else 1) else self.open
         return after if any(not mention.beside for mention in after) else self.open
 
-    def _is_left_out(self, mark: Mark) -> bool:
-        """Whether a region is an exception: "in every quarter except the top left"."""
-        at = mark.first - 1
-        known = grammar().determiners | grammar().places
-        while at >= 0 and self.tokens.words[at] in known:
-            at -= 1
-        return at >= 0 and self.tokens.words[at] in grammar().exceptions
-
     def _leave_out(self, region: Region) -> None:
-        """Takes a region out of what the last place claims."""
-        left_out = {row for rows in region.claims for row in rows}
-
-        def without(placed: Region) -> Region:
-            claims = tuple(rows for rows in placed.claims if not left_out.issuperset(rows))
-            return Region(Extent.PLACED, claims) if claims else VAGUE
-
+        """Takes a region out of what the last place claims, and those to come."""
+        self.left_out |= {row for rows in region.claims for row in rows}
         for mention in self.placed:
-            mention.regions = [without(placed) for placed in mention.regions]
+            mention.regions = [self._without(placed) for placed in mention.regions]
         if self.front is not None:
-            self.front = without(self.front)
+            self.front = self._without(self.front)
         self.latest = region
+
+    def _without(self, region: Region) -> Region:
+        """A region without the exceptions, where it claims several places: "every quarter"."""
+        if len(region.claims) < 2 or not self.left_out:
+            return region
+        claims = tuple(rows for rows in region.claims if not self.left_out.issuperset(rows))
+        return Region(Extent.PLACED, claims) if claims else VAGUE
 
     def _has_another_subject(self, at: int, mark: Mark, preposition: bool) -> bool:
         """Whether a region stands behind a verb whose subject is no class: "it covers the north"."""
@@ -339,63 +370,10 @@ class _Sentence:
             return False
         start = self.marks[0].first
         if preposition:
-            return (before is self.marks[0] and self._starts_with_a_pronoun(start)) or not self._opens(at)
+            return (before is self.marks[0] and self.phrasing.starts_with_a_pronoun(start)) or not self.phrasing.opens(
+                at
+            )
         return not (before.first == start and self.tokens.words[start].endswith("ing"))
-
-    def _opens(self, at: int) -> bool:
-        """Whether a class, or a verb, follows a region at once or after a comma."""
-        rest = self.marks[at + 1 : at + 3]
-        if rest and rest[0].kind is Kind.COMMA:
-            rest = rest[1:]
-        return bool(rest) and rest[0].kind in (Kind.CLASS, Kind.VERB, Kind.LEADS, Kind.SIZE, Kind.REGION)
-
-    def _starts_with_a_pronoun(self, verb: int) -> bool:
-        return verb > 0 and self.tokens.words[verb - 1] in grammar().it
-
-    def _is_of_a_class(self, at: int, mark: Mark, region: Region) -> bool:
-        """Whether it is the rim of a class and not of the tile: "the edge of the forest"."""
-        words = self.tokens.words
-        follows = self.marks[at + 1] if at + 1 < len(self.marks) else None
-        of = mark.last + 1 < len(words) and words[mark.last + 1] == "of"
-        return (
-            region.extent is Extent.VAGUE
-            and of
-            and follows is not None
-            and follows.mention is not None
-            and follows.first <= mark.last + 4
-        )
-
-    def _is_the_end_of_a_way(self, at: int) -> bool:
-        """Whether two regions in front are the ends of a way: "moving from the north to the south"."""
-        one, other = self.marks[at - 1], self.marks[at]
-        words = self.tokens.words
-        return "from" in words[max(one.first - 2, 0) : one.first + 1] and "to" in words[one.last + 1 : other.first + 1]
-
-    def _names_more(self, at: int) -> bool:
-        """Whether a class follows before the next region or break."""
-        for mark in self.marks[at + 1 :]:
-            if mark.kind in (Kind.REGION, Kind.BREAK):
-                return False
-            if mark.mention:
-                return True
-        return False
-
-    def _holds_what_follows(self, at: int) -> bool:
-        """Whether what follows a region has no other place behind it: "and in the south, crops"."""
-        for mark in self.marks[at + 1 :]:
-            if mark.mention:
-                rest = self.marks[self.marks.index(mark) + 1 :]
-                return not (rest and rest[0].kind is Kind.REGION)
-            if mark.kind is not Kind.COMMA:
-                return False
-        return False
-
-    def _has_preposition(self, first: int) -> bool:
-        words = self.tokens.words
-        at = first - 1
-        while at >= 0 and words[at] in grammar().determiners:
-            at -= 1
-        return (at >= 0 and words[at] in grammar().places) or words[first] in grammar().places
 
 
 def _is_a_verb(mark: Mark) -> bool:
@@ -405,16 +383,3 @@ def _is_a_verb(mark: Mark) -> bool:
 def _both(one: Region, other: Region) -> Region:
     """Two regions as one that claims both."""
     return Region(Extent.PLACED, one.claims + other.claims)
-
-
-def _is_beside(tokens: Tokens, mark: Mark) -> bool:
-    """Whether a class is named only to say where another one is."""
-    beside = grammar().beside
-    words = tokens.words
-    for back in range(1, _ADJECTIVES + 2):
-        at = mark.first - back
-        if at < 0 or not words[at].isalpha() or words[at] in {"and", "or", "is", "are", "of"}:
-            return False
-        if (words[at],) in beside or tuple(words[max(at - 1, 0) : at + 1]) in beside:
-            return True
-    return False

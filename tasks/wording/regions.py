@@ -76,7 +76,10 @@ def region_phrases(content: Mapping[str, Any]) -> _Named:
     for half in _HALVES:
         both = f"(both|both of the|both the|the two|each|each of the) ({'|'.join(words[half])})"
         nouns = "(quarters|quadrants|corners|patches|quarter|quadrant|corner)"
-        yield _region(*(key for key in quarters if _rows(key)[0] in _rows(half))), [f"{both} {nouns}"]
+        yield (
+            _region(*(key for key in quarters if _rows(key)[0] in _rows(half))),
+            [f"{both} {nouns}", f"({'|'.join(words[half])}) two {nouns}"],
+        )
     yield VAGUE, [*content["vague"], *content["not_each"]]
     yield Region(Extent.WHOLE), content["whole"]
     yield Region(Extent.SAME), content["same"]

@@ -94,7 +94,9 @@ def _sentences(
     count = len(words)
     for stop in stops:
         last = stop
-        while words[stop] in _ENDS and last + 1 < count and (words[last + 1] in _CLOSES or words[last + 1] in _ENDS):
+        while words[stop] in _ENDS and last + 1 < count and words[last + 1] in _CLOSES | _ENDS:
+            if starts[last + 1] > ends[last]:
+                break  # it opens what follows: ". **Top right:**"
             last += 1
         follows = starts[last + 1] if last + 1 < count else None
         # "approx. half" goes on in lower case.

@@ -65,7 +65,8 @@ class Grammar:
         vocabulary: all phrases.
         fillers: what may stand between a denial and its class.
         places: prepositions that place what stands before them.
-        beside: phrases that speak of a class to say where another one is, as tuples of words.
+        next_to: phrases that speak of a class to say where another one is, as tuples of words.
+        away: those of them that speak of what may be elsewhere, though a place stands in front.
         determiners: what may stand between a preposition and its region.
         scene: what the tile is called.
         how_through: what may stand between "mostly" and its class.
@@ -73,13 +74,18 @@ class Grammar:
         shares: nouns of shares.
         it: pronouns that may mean the place of the sentence before.
         exceptions: words before a region that is left out of what was claimed.
+        rims: nouns of what lies around a place or a class.
         opening: what may stand between a comma and a region in front of something new.
+        comparing: words before a region that another one is only held against.
+        partings: what stands between classes, or a class and a region, that are not in one place: whether what stands
+            before ends there.
     """
 
     vocabulary: Phrases[Meaning]
     fillers: frozenset[str]
     places: frozenset[str]
-    beside: frozenset[tuple[str, ...]]
+    next_to: frozenset[tuple[str, ...]]
+    away: frozenset[tuple[str, ...]]
     determiners: frozenset[str]
     scene: Phrases[bool]
     how_through: frozenset[str]
@@ -87,7 +93,10 @@ class Grammar:
     shares: frozenset[str]
     it: frozenset[str]
     exceptions: frozenset[str]
+    rims: frozenset[str]
     opening: frozenset[str]
+    comparing: frozenset[str]
+    partings: Phrases[bool]
 
 
 @cache
@@ -97,6 +106,9 @@ def grammar() -> Grammar:
     phrases: Phrases[Meaning] = Phrases()
     scene: Phrases[bool] = Phrases()
     scene.add(content["scene"], True)
+    partings: Phrases[bool] = Phrases()
+    partings.add(content["apart"], False)
+    partings.add([*content["ends"], *(form for verb in content["fading"] for form in _forms(verb))], True)
     _add_frame(phrases, content)
     _add_regions(phrases, content)
     _add_leads(phrases, content)
@@ -108,7 +120,8 @@ def grammar() -> Grammar:
         phrases,
         frozenset(content["fillers"]),
         frozenset(content["places"]),
-        frozenset(tuple(phrase.split()) for phrase in content["beside"]),
+        frozenset(tuple(phrase.split()) for phrase in content["next_to"]),
+        frozenset(tuple(phrase.split()) for phrase in content["away"]),
         frozenset(content["determiners"]),
         scene,
         frozenset(content["how_through"]),
@@ -116,7 +129,10 @@ def grammar() -> Grammar:
         frozenset(form for noun in content["shares"] for form in (noun, plural(noun))),
         frozenset(content["it"]),
         frozenset(content["exceptions"]),
+        frozenset(form for noun in content["rims"] for form in (noun, plural(noun))),
         frozenset(content["places"]) | frozenset(content["determiners"]) | frozenset(content["moves"]),
+        frozenset(content["comparing"]),
+        partings,
     )
 
 

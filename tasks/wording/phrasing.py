@@ -1,0 +1,165 @@
+"""How the phrases of a sentence stand to each other: what comes next, and what lies between two of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tasks.wording.marks import Mark
+from tasks.wording.regions import Extent, Region
+from tasks.wording.tokens import Tokens
+from tasks.wording.vocabulary import Kind, grammar
+
+_ADJECTIVES = 3
+"""Words that may stand between "along the" and its class."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phrasing:
+    """The phrases of one sentence. They are asked for by their number among the marks (`at`).
+
+    Attributes:
+        tokens: those of the caption.
+        marks: the phrases, in order.
+    """
+
+    tokens: Tokens
+    marks: Sequence[Mark]
+
+    def is_of_the_region(self, at: int) -> bool:
+        """Whether "which" comes right after a region and a comma."""
+        return at > 1 and self.marks[at - 1].kind is Kind.COMMA and self.marks[at - 2].kind is Kind.REGION
+
+    def is_left(self, at: int) -> bool:
+        """Whether a comma ends what stands after "where": a place follows, or a class and its verb."""
+        rest = self.marks[at + 1 : at + 3]
+        if rest and rest[0].kind is Kind.AND:
+            rest = rest[1:]
+        return (bool(rest) and rest[0].kind is Kind.REGION) or self.begins_anew(at)
+
+    def begins_anew(self, at: int) -> bool:
+        """Whether a class and its verb come next: "..., and bare land lines the shore"."""
+        rest = self.marks[at + 1 : at + 4]
+        if rest and rest[0].kind is Kind.AND:
+            rest = rest[1:]
+        return (
+            len(rest) > 1
+            and rest[0].mention is not None
+            and rest[1].kind is Kind.VERB
+            and not self.tokens.words[rest[1].first].endswith("ed")
+        )
+
+    def is_an_aside(self, at: int, mark: Mark) -> bool:
+        """Whether more than a preposition stands before a region after a comma: ", thickest in the south"."""
+        before = self.marks[at - 1] if at else None
+        if before is None or before.kind is not Kind.COMMA:
+            return False
+        return any(
+            word != "and" and word not in grammar().opening for word in self.tokens.words[before.last + 1 : mark.first]
+        )
+
+    def is_next_to(self, at: int) -> bool:
+        """Whether nothing but prepositions and articles stand between a mark and the next one."""
+        gap = self.tokens.words[self.marks[at].last + 1 : self.marks[at + 1].first]
+        return grammar().opening.issuperset(gap)
+
+    def next(self, at: int) -> Kind | None:
+        """What the mark after one does; None after the last."""
+        return self.marks[at + 1].kind if at + 1 < len(self.marks) else None
+
+    def is_left_out(self, mark: Mark) -> bool:
+        """Whether a region is an exception: "in every quarter except the top left"."""
+        at = mark.first - 1
+        known = grammar().determiners | grammar().places
+        while at >= 0 and self.tokens.words[at] in known:
+            at -= 1
+        return at >= 0 and self.tokens.words[at] in grammar().exceptions
+
+    def is_compared(self, mark: Mark) -> bool:
+        """Whether a region is only what another is held against: "more than in the north", "unlike the south"."""
+        words = self.tokens.words
+        at = mark.first - 1
+        while at >= 0 and (words[at] in grammar().determiners or words[at] in grammar().places or words[at] == "with"):
+            at -= 1
+        return at >= 0 and words[at] in grammar().comparing
+
+    def opens(self, at: int) -> bool:
+        """Whether a class, or a verb, follows a region at once or after a comma, or further regions."""
+        rest = self.marks[at + 1 : at + 3]
+        if rest and (rest[0].kind is Kind.COMMA or (rest[0].kind is Kind.AND and rest[-1].kind is Kind.REGION)):
+            rest = rest[1:]
+        return bool(rest) and rest[0].kind in (Kind.CLASS, Kind.VERB, Kind.LEADS, Kind.SIZE, Kind.REGION)
+
+    def starts_with_a_pronoun(self, verb: int) -> bool:
+        """Whether the word before a verb is "it", or the like."""
+        return verb > 0 and self.tokens.words[verb - 1] in grammar().it
+
+    def is_of_a_class(self, at: int, mark: Mark, region: Region) -> bool:
+        """Whether it is the rim of a class and not of the tile: "the edge of the forest", "with straight borders"."""
+        if region.extent is not Extent.VAGUE:
+            return False
+        words = self.tokens.words
+        if mark.first == mark.last and words[mark.first] in grammar().rims and not self.has_preposition(mark.first):
+            return True
+        follows = self.marks[at + 1] if at + 1 < len(self.marks) else None
+        of = mark.last + 1 < len(words) and words[mark.last + 1] == "of"
+        return of and follows is not None and follows.mention is not None and follows.first <= mark.last + 4
+
+    def is_the_end_of_a_way(self, at: int) -> bool:
+        """Whether two regions in front are the ends of a way: "moving from the north to the south"."""
+        one, other = self.marks[at - 1], self.marks[at]
+        words = self.tokens.words
+        return "from" in words[max(one.first - 2, 0) : one.first + 1] and "to" in words[one.last + 1 : other.first + 1]
+
+    def names_more(self, at: int) -> bool:
+        """Whether a class follows before the next region or break."""
+        for mark in self.marks[at + 1 :]:
+            if mark.kind in (Kind.REGION, Kind.BREAK):
+                return False
+            if mark.mention:
+                return True
+        return False
+
+    def holds_what_follows(self, at: int) -> bool:
+        """Whether what follows a region has no other place behind it: "and in the south, crops"."""
+        for mark in self.marks[at + 1 :]:
+            if mark.mention:
+                rest = self.marks[self.marks.index(mark) + 1 :]
+                return not (rest and rest[0].kind is Kind.REGION)
+            if mark.kind is not Kind.COMMA:
+                return False
+        return False
+
+    def has_preposition(self, first: int) -> bool:
+        """Whether a preposition stands before a region, or begins it."""
+        return self.preposition(first) in grammar().places or self.tokens.words[first] in grammar().places
+
+    def preposition(self, first: int) -> str:
+        """The word before a region and its articles; empty where there is none."""
+        at = first - 1
+        while at >= 0 and self.tokens.words[at] in grammar().determiners:
+            at -= 1
+        return self.tokens.words[at] if at >= 0 else ""
+
+    def parting(self, since: int, mark: Mark) -> bool | None:
+        """Whether what stands before a class or region ends there: "trees give way to grass".
+
+        Args:
+            since: first word after the class or region before.
+            mark: of the class or region.
+
+        Returns:
+            False where both are only apart, as in "between trees and grass"; None where neither is said.
+        """
+        return next((ends for _, _, ends in grammar().partings.found(self.tokens.words, since, mark.first)), None)
+
+    def is_beside(self, mark: Mark, beside: frozenset[tuple[str, ...]]) -> bool:
+        """Whether a class is named to say where another one is."""
+        words = self.tokens.words
+        for back in range(1, _ADJECTIVES + 2):
+            at = mark.first - back
+            if at < 0 or not words[at].isalpha() or words[at] in {"and", "or", "is", "are", "of"}:
+                return False
+            if (words[at],) in beside or tuple(words[max(at - 1, 0) : at + 1]) in beside:
+                return True
+        return False
