@@ -22,6 +22,9 @@ _MARKUP = re.compile(
     r"|(?<![\w*])\*[^\s*][^*]*\*(?!\w)",  # emphasis
     re.MULTILINE,
 )
+_LISTED = re.compile(r"^\s*(?:[-*+•–▪◦]|\(?\d{1,2}[.)])\s[^\n]*\Z", re.MULTILINE)
+"""The last line of a list, which needs no full stop."""
+
 _JSON = re.compile(r"\A\s*[{\[].*[}\]]\s*\Z", re.DOTALL)
 _NUMBERED = re.compile(r"(?:^|[\s:;,.])\(?(?:\d|[a-h]|i{1,3}|iv)[.)]\s+(?=\w)")
 _LABEL = re.compile(
@@ -81,7 +84,7 @@ def bad_length(tokens: Tokens, settings: Settings) -> Iterator[Flag]:
 def cut_off(tokens: Tokens) -> Iterator[Flag]:
     """An unfinished sentence at the end."""
     text = tokens.text
-    if _JSON.match(text):
+    if _JSON.match(text) or _LISTED.search(text):
         return
     if not _WHOLE.search(text) or _TRAILS.search(text) or _DANGLES.search(text):
         first = tokens.sentences[-1][0] if tokens.sentences else 0

@@ -27,6 +27,7 @@ class Settings:
         refusal_words: words and signs beyond which a text is no refusal.
         sizes: by number of the size, the shares in percent that its words are in step with, from and to.
         words: phrases that captions may not use, with the code that each is; None for what only looks like one.
+        others: phrases that speak of other images, where they do not of other regions.
         not_images: words after which no image is counted.
         starts: phrases that compare where a caption begins with them.
         refusals: phrases of refusals; True for those that are some only at the start.
@@ -39,6 +40,7 @@ class Settings:
     refusal_words: int
     sizes: Sequence[tuple[int, int]]
     words: Phrases[Code | None]
+    others: Phrases[bool]
     not_images: frozenset[str]
     starts: Phrases[bool]
     refusals: Phrases[bool]
@@ -54,8 +56,10 @@ def settings(recipe: Recipe) -> Settings:
     refusals.add(content["refusals"]["anywhere"], False)
     refusals.add(content["refusals"]["starts"], True)
     starts: Phrases[bool] = Phrases()
+    others: Phrases[bool] = Phrases()
     if recipe == "vision":
         starts.add(content["comparing_starts"], True)
+        others.add(content["others"], True)
     return Settings(
         dominant_trails=thresholds["dominant_trails"],
         must_be_named=thresholds["must_be_named"],
@@ -64,6 +68,7 @@ def settings(recipe: Recipe) -> Settings:
         refusal_words=thresholds["refusal_words"],
         sizes=[tuple(thresholds["sizes"][size.name]) for size in lexicon().sizes],
         words=_words(content, recipe),
+        others=others,
         not_images=frozenset(content["not_images"]),
         starts=starts,
         refusals=refusals,

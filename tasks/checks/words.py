@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from tasks.checks.flags import Flag
 from tasks.checks.settings import Settings
 from tasks.wording.tokens import Tokens
+from tasks.wording.vocabulary import Kind, grammar
 
 _TENS = "ten|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
 _PERCENT = re.compile(
@@ -37,6 +38,15 @@ def bad_words(tokens: Tokens, settings: Settings) -> Iterator[Flag]:
         if words[first] == "may" and _A_MONTH.match(text, start):
             continue
         yield Flag(code, start, end)
+
+
+def other_images(tokens: Tokens, settings: Settings) -> Iterator[Flag]:
+    """Talk of "the others" in sentences that name no region which these could be."""
+    words = tokens.words
+    for first, last, _ in settings.others.found(words):
+        sentence = next((start, end) for start, end in tokens.sentences if start <= first < end)
+        if not any(meaning.kind is Kind.REGION for _, _, meaning in grammar().vocabulary.found(words, *sentence)):
+            yield Flag("cross-image", *tokens.span(first, last))
 
 
 def comparing_start(tokens: Tokens, settings: Settings) -> Iterator[Flag]:

@@ -36,6 +36,7 @@ def deny(tokens: Tokens, marks: Sequence[Mark]) -> None:
 def _deny_after(tokens: Tokens, marks: Sequence[Mark], at: int) -> None:
     """Denies the classes that follow a denial, as a list."""
     strict = marks[at].meaning.how == "strict"
+    is_noun = not {"absence", "lack"}.isdisjoint(tokens.words[marks[at].first : marks[at].last + 1])
     chain: list[Mark] = []
     end = marks[at].last
     for place in range(at + 1, len(marks)):
@@ -48,7 +49,7 @@ def _deny_after(tokens: Tokens, marks: Sequence[Mark], at: int) -> None:
         if not chain:
             if _strange(gap) > (0 if strict else _MOST_STRANGE):
                 return
-        elif _strange(gap) > _MOST_STRANGE or not _goes_on(tokens, gap, marks, place):
+        elif _strange(gap) > _MOST_STRANGE or not (is_noun or _goes_on(tokens, gap, marks, place)):
             break
         chain.append(mark)
         end = mark.last
@@ -87,7 +88,7 @@ def _deny_before(tokens: Tokens, marks: Sequence[Mark], at: int) -> bool:
         if mark.mention is None:
             if mark.kind is Kind.VERB and not found and len(gap) <= 2:
                 start = mark.first
-            elif mark.kind in _STOPS:
+            elif mark.kind in _STOPS and tokens.words[mark.first] != ")":
                 break
             continue
         if found and _strange(gap):

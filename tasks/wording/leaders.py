@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tasks.wording.marks import Mark, Mention
+from tasks.wording.regions import Extent
 from tasks.wording.tokens import Tokens
 from tasks.wording.vocabulary import Kind, grammar
 
@@ -14,6 +15,9 @@ _BACK = 3
 
 _THROUGH = 1
 """Words that are not in `how_through` and may still stand between "mostly" and its class."""
+
+_CLOSING = 6
+"""From a leading word on, so many words in which a part of the scene may be spoken of."""
 
 _OTHERS = frozenset({"other", "others", "another", "several", "various"})
 _THEME = frozenset({"this", "scene", "image", "tile", "here", "therefore", "thus", "then", "clearly"})
@@ -46,6 +50,7 @@ def leaders(tokens: Tokens, marks: Sequence[Mark]) -> Iterator[Leading]:
             group
             and all((mention.of_whole or mention.aside) and not mention.denied for mention in group)
             and not _is_local(marks, at)
+            and not _is_of_a_part(tokens, marks, at)
         ):
             yield Leading(tuple(group), tokens.span(mark.first, mark.last))
 
@@ -74,10 +79,28 @@ def _is_local(marks: Sequence[Mark], at: int) -> bool:
     """Whether the lead itself is placed: "trees dominate in the south", "where trees dominate"."""
     for mark in marks[at + 1 : at + 3]:
         if mark.kind is Kind.REGION and mark.meaning.region is not None:
-            return mark.meaning.region.extent.name != "WHOLE"
+            return mark.meaning.region.extent not in (Extent.WHOLE, Extent.SAME)
         if mark.kind in (Kind.COMMA, Kind.BREAK, Kind.WITH, Kind.AND):
             return False
     return False
+
+
+def _is_of_a_part(tokens: Tokens, marks: Sequence[Mark], at: int) -> bool:
+    """Whether it is not the scene that is led: "on land, trees dominate", "trees dominate the shore"."""
+    mark = marks[at]
+    start = next((other.last + 1 for other in reversed(marks[:at]) if other.kind is Kind.BREAK), None)
+    if start is None:
+        start = next(first for first, _ in reversed(tokens.sentences) if first <= mark.first)
+    end = min(mark.last + _CLOSING, len(tokens.words))
+    if any(True for _ in grammar().leads_part.found(tokens.words, start, end)):
+        return True
+    follows = marks[at + 1] if at + 1 < len(marks) else None
+    if mark.meaning.how != "verbs" or follows is None or follows.mention is None:
+        return False
+    gap = tokens.words[mark.last + 1 : follows.first]
+    rest = tokens.words[follows.last + 1 : follows.last + 2]
+    named = any(True for _ in grammar().scene.found(rest))
+    return bool(gap) and grammar().determiners.issuperset(gap) and not named
 
 
 def _group(tokens: Tokens, marks: Sequence[Mark], at: int, how: str) -> list[Mention]:
@@ -154,7 +177,7 @@ def _before(tokens: Tokens, marks: Sequence[Mark], at: int) -> list[Mention]:
         if mark.mention is None:
             if mark.kind in (Kind.BREAK, Kind.DENIES) or (group and mark.kind in (Kind.VERB, Kind.REGION, Kind.WITH)):
                 break
-            if not group and mark.kind in (Kind.REGION, Kind.AND):
+            if not group and (mark.kind is Kind.REGION or (mark.kind is Kind.AND and not _goes_on(marks, at, mark))):
                 break
             if not group and mark.kind is Kind.WITH and mark.last + _BACK < marks[at].first:
                 break  # but "shrubs, with more than half of the scene"
@@ -164,6 +187,11 @@ def _before(tokens: Tokens, marks: Sequence[Mark], at: int) -> list[Mention]:
         group.insert(0, mark.mention)
         start = mark.first
     return group
+
+
+def _goes_on(marks: Sequence[Mark], at: int, join: Mark) -> bool:
+    """Whether "and" joins a leading verb to another of its only subject: "trees surround it and dominate"."""
+    return join.last + 1 == marks[at].first and sum(mark.mention is not None for mark in marks[:at]) == 1
 
 
 def _of_the_whole(tokens: Tokens, marks: Sequence[Mark], at: int) -> list[Mention]:

@@ -81,7 +81,7 @@ class Phrasing:
         at = mark.first - 1
         while at >= 0 and (words[at] in grammar().determiners or words[at] in grammar().places or words[at] == "with"):
             at -= 1
-        return at >= 0 and words[at] in grammar().comparing
+        return at >= 0 and words[at] in grammar().comparing and words[at - 1] != "well"  # but "as well as"
 
     def opens(self, at: int) -> bool:
         """Whether a class, or a verb, follows a region at once or after a comma, or further regions."""

@@ -155,14 +155,12 @@ class Phrases(Generic[_T]):
                 later, other = self._longest(words, at + 1, end)
                 if later > last:
                     at, last, meaning = at + 1, later, other
-            if meaning is None:
-                at += 1
-            else:
+            if last >= at:
                 yield at, last, meaning
-                at = last + 1
+            at = max(at, last) + 1
 
-    def _longest(self, words: list[str], at: int, end: int) -> tuple[int, _T | None]:
-        """The last word of the longest phrase that begins here, and its meaning."""
+    def _longest(self, words: list[str], at: int, end: int) -> tuple[int, Any]:
+        """The last word of the longest phrase that begins here, before `at` where none does, and its meaning."""
         node = self._root.get(words[at])
         last, meaning = at - 1, None
         step = at

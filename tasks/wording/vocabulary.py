@@ -71,6 +71,7 @@ class Grammar:
         scene: what the tile is called.
         how_through: what may stand between "mostly" and its class.
         leads_not: what takes a lead away.
+        leads_part: what makes a lead that of a part.
         shares: nouns of shares.
         it: pronouns that may mean the place of the sentence before.
         exceptions: words before a region that is left out of what was claimed.
@@ -90,6 +91,7 @@ class Grammar:
     scene: Phrases[bool]
     how_through: frozenset[str]
     leads_not: frozenset[str]
+    leads_part: Phrases[bool]
     shares: frozenset[str]
     it: frozenset[str]
     exceptions: frozenset[str]
@@ -106,6 +108,8 @@ def grammar() -> Grammar:
     phrases: Phrases[Meaning] = Phrases()
     scene: Phrases[bool] = Phrases()
     scene.add(content["scene"], True)
+    leads_part: Phrases[bool] = Phrases()
+    leads_part.add(content["leads_part"], True)
     partings: Phrases[bool] = Phrases()
     partings.add(content["apart"], False)
     partings.add([*content["ends"], *(form for verb in content["fading"] for form in _forms(verb))], True)
@@ -126,6 +130,7 @@ def grammar() -> Grammar:
         scene,
         frozenset(content["how_through"]),
         frozenset(content["leads_not"]),
+        leads_part,
         frozenset(form for noun in content["shares"] for form in (noun, plural(noun))),
         frozenset(content["it"]),
         frozenset(content["exceptions"]),

@@ -113,6 +113,11 @@ def test_a_tile_without_data_needs_no_class() -> None:
         "Without any lakes, the forest is closed.",
         "The forest is snow-free and undeveloped.",
         "There are no signs of settlements.",
+        "No water is visible, nor is any developed area.",
+        "Absent are water and crops.",
+        "Water, crops and towns cannot be found.",
+        "The remaining classes (water, crops, snow) are absent.",
+        "The lack of roads and fields is notable.",
     ],
 )
 def test_a_class_that_is_denied_is_not_named(said: str) -> None:
@@ -191,6 +196,66 @@ def test_a_region_claims_one_of_its_patches(phrase: str, patches: list[str]) -> 
 def test_what_is_no_region_claims_nothing(phrase: str) -> None:
     text = f"Trees dominate the scene, which is a closed forest from one end to the other, and grass is found {phrase}."
     assert found(text + " A few shrubs stand in the bottom left.") == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Trees give way to grass towards the bottom right.",
+        "Unlike the top left, the bottom right has grass.",
+        "Grass is more common in the bottom right than in the top left.",
+        "The shrubs of the bottom left thin out towards the top right.",
+        "The bottom right has grass, and as the eye moves up, shrubs follow.",
+        "Trees surround the grass and are densest in the top left.",
+        "The upper quarters are closed, while the lower ones have shrubs and grass.",
+        "In the top left, trees are dense, and the shrubs do not reach that far.",
+    ],
+)
+def test_what_is_compared_or_left_behind_is_not_placed(said: str) -> None:
+    assert found(f"{ORDINARY} {said}") == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Grass is found in the bottom right as well as the top left.",
+        "Scattered across the top left and the bottom right is grass.",
+        "In the top left, trees stand next to some grass.",
+        "It is in the top left that grass grows.",
+        "Of the two left quarters, the upper ones hold grass, while the lower left holds shrubs and grass.",
+    ],
+)
+def test_what_is_placed_in_roundabout_ways_is_placed(said: str) -> None:
+    assert found(f"{ORDINARY} {said}") == ["region-empty:grass"]
+
+
+@pytest.mark.parametrize(
+    ("said", "wrong"),
+    [
+        ("On land, trees dominate.", False),
+        ("The vegetation is dominated by trees.", False),
+        ("Among the remaining classes, trees are the most common.", False),
+        ("Trees dominate the shore.", False),
+        ("Trees surround it and dominate the scene.", True),
+        ("The primary land cover type here is trees.", True),
+        ("Trees dominate the scene as a whole, with a wide stand in the bottom right.", True),
+    ],
+)
+def test_a_leader_of_a_part_is_none_of_the_whole(said: str, wrong: bool) -> None:
+    text = f"{said} The scene is a coast, with water, trees, grass and bare land described here in a few plain words."
+    assert found(text, "coast") == (["wrong-dominant:tree"] if wrong else [])
+
+
+@pytest.mark.parametrize(
+    ("said", "flags"),
+    [
+        ("Unlike the other three, it has shrubs.", ["cross-image"]),
+        ("The top left, unlike the others, has no openings.", []),
+        ("A different picture is found in the top left.", []),
+    ],
+)
+def test_the_others_are_images_where_no_region_is_named(said: str, flags: list[str]) -> None:
+    assert found(f"{ORDINARY} {said}", recipe="vision") == flags
 
 
 @pytest.mark.parametrize("each", ["each quarter", "every corner", "all four quadrants", "each of the four quarters"])
