@@ -80,7 +80,7 @@ def _words(content: Mapping[str, Any], recipe: Recipe) -> Phrases[Code | None]:
     words: Phrases[Code | None] = Phrases()
     words.add(content["leaks"], "prompt-leak")
     if recipe == "vision":
-        words.add(content["images"], "cross-image")
+        words.add([*content["images"], *content["others"]], "cross-image")
         words.add(content["colours"], "colour-word")
         words.add(content["no_colours"], None)
     words.add([*content["forbidden"]["all"], *content["forbidden"].get(recipe, ())], "forbidden-word")

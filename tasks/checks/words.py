@@ -35,18 +35,11 @@ def bad_words(tokens: Tokens, settings: Settings) -> Iterator[Flag]:
             continue
         if code == "cross-image" and last + 1 < len(words) and words[last + 1] in settings.not_images:
             continue
+        if code == "cross-image" and _are_regions(tokens, settings, first, last):
+            continue
         if words[first] == "may" and _A_MONTH.match(text, start):
             continue
         yield Flag(code, start, end)
-
-
-def other_images(tokens: Tokens, settings: Settings) -> Iterator[Flag]:
-    """Talk of "the others" in sentences that name no region which these could be."""
-    words = tokens.words
-    for first, last, _ in settings.others.found(words):
-        sentence = next((start, end) for start, end in tokens.sentences if start <= first < end)
-        if not any(meaning.kind is Kind.REGION for _, _, meaning in grammar().vocabulary.found(words, *sentence)):
-            yield Flag("cross-image", *tokens.span(first, last))
 
 
 def comparing_start(tokens: Tokens, settings: Settings) -> Iterator[Flag]:
@@ -74,3 +67,12 @@ def _is_a_name(tokens: Tokens, at: int) -> bool:
     follows = tokens.text[tokens.starts[at + 1]]
     begins = tokens.text[tokens.starts[at]]
     return begins.isupper() and follows.isupper() and tokens.starts[at + 1] - tokens.ends[at] == 1
+
+
+def _are_regions(tokens: Tokens, settings: Settings, first: int, last: int) -> bool:
+    """Whether "the others" are of a sentence that names a region, and so may be regions too."""
+    ended = not "".join(tokens.words[last + 1 : last + 2]).isalpha()  # "unlike the first image" is no such phrase
+    if not ended or not any(True for _ in settings.others.found(tokens.words, first, last + 1)):
+        return False
+    sentence = next((start, end) for start, end in tokens.sentences if start <= first < end)
+    return any(meaning.kind is Kind.REGION for _, _, meaning in grammar().vocabulary.found(tokens.words, *sentence))

@@ -211,7 +211,7 @@ class _Sentence:
     def _list(self, at: int, mark: Mark) -> None:
         """After a comma or "and" a list goes on, or something new begins."""
         follows = self.tokens.words[mark.last + 1 : mark.last + 2]
-        if follows in (["it"], ["they"]):
+        if follows in (["it"], ["they"], ["those"], ["then"]):
             self._begin([])
             self.placed, self.fresh = [], False
         elif self.inner and mark.kind is Kind.COMMA and self.phrasing.is_left(at):
