@@ -154,6 +154,8 @@ def test_a_run_started_from_the_form_completes_with_its_artifacts(
             "island-statistics": "progress",
             "island-captions-by-gpt-3-5": "progress",
             "island-captions-by-gpt-3-5-failed-tiles": "table",
+            "island-checks-of-gpt-3-5": "progress",
+            "island-checks": "markdown",
             "island-summary": "markdown",
         }
         assert artifacts["island-statistics"].data == 100

@@ -97,8 +97,8 @@ def test_worker_processes_end_with_the_command(tmp_path: Path, ended_by: signal.
             command.kill()
         else:
             os.killpg(command.pid, ended_by)  # as the terminal does
-        _, errors = command.communicate(timeout=20)
-    _, alive = psutil.wait_procs(children, timeout=10)
+        _, errors = command.communicate(timeout=60)
+    _, alive = psutil.wait_procs(children, timeout=30)
     assert alive == []
     if ended_by == signal.SIGINT:
         assert command.returncode == 0

@@ -140,17 +140,17 @@ def test_commands_that_start_together_share_one_server_until_the_last_ends(home:
 
     first, killed, interrupted, last = commands
     begun = time.monotonic()
-    first.communicate(timeout=10)
+    first.communicate(timeout=60)
     assert time.monotonic() - begun < 3, "a command waits for a server that others use"
     assert answers(url)
     killed.kill()
-    killed.wait(timeout=10)
+    killed.wait(timeout=60)
     assert answers(url)
     os.killpg(interrupted.pid, signal.SIGINT)
-    interrupted.wait(timeout=10)
+    interrupted.wait(timeout=60)
     assert answers(url)
 
-    last.communicate(timeout=30)
+    last.communicate(timeout=60)
     assert last.returncode == 0
     assert servers(home) == [], "the last command returned before its server had ended"
 
@@ -199,7 +199,7 @@ def test_every_task_run_is_recorded_when_the_command_returns(home: Path, start: 
 def test_a_server_that_cannot_start_is_an_error_that_names_its_log(home: Path, start: Start, tmp_path: Path) -> None:
     (tmp_path / "prefect.db").write_bytes(b"no database" * 1000)
     command = start(FLOWLESS, PREFECT_HOME=str(tmp_path))
-    output, errors = command.communicate(timeout=30)
+    output, errors = command.communicate(timeout=60)
     assert output == ""
     assert "EarthscribeError: the embedded Prefect server" in errors
     assert str(tmp_path / "earthscribe-server" / "server.log") in errors
