@@ -314,12 +314,14 @@ def deploy(config: Path, pool: str | None, quiet: bool, verbose: bool) -> None:
 @click.option("--port", type=click.IntRange(0, 65535), default=8899, show_default=True, help="0 for any that is free.")
 @click.option("--sample", type=click.IntRange(min=0), default=200, show_default=True, help="Unflagged ones.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the sample.")
-def review(config: Path, host: str, port: int, sample: int, seed: int) -> None:
+@_VERBOSE
+def review(config: Path, host: str, port: int, sample: int, seed: int, verbose: bool) -> None:
     """Serve the page on which people judge captions.
 
     First come the flagged ones, then a sample of the others.
     """
     campaign = _load(config)
+    _prepare(quiet=False, verbose=verbose)
     from flows.review import review as serve_review
 
     serve_review(campaign, host=host, port=port, sample=sample, seed=seed)

@@ -56,8 +56,9 @@ def review(config: Campaign, *, host: str, port: int, sample: int, seed: int) ->
     names = [captioner.name for captioner in config.captioners]
     with open_state(config.state, config.dataset) as state:
         restore(state, dataset)
+        desk = _desk(config, state, dataset, sample, seed)
         try:
-            asyncio.run(_serve(_desk(config, state, dataset, sample, seed), config.name, host, port))
+            asyncio.run(_serve(desk, config.name, host, port))
         finally:
             with stage(config):
                 export(state, names, dataset)

@@ -1,0 +1,71 @@
+"""`earthscribe review` as a command: it says where the page is, and leaves what was judged in the dataset."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pyarrow.parquet as pq
+import pytest
+from commands import Command, Commands, Demo
+
+ADDRESS = re.compile(r"http://\S+")
+
+
+@pytest.fixture
+def folder(demo: Demo, tmp_path: Path) -> Path:
+    """A copy of the demo's campaign."""
+    shutil.copytree(demo.folder, tmp_path / "demo")
+    return tmp_path / "demo"
+
+
+@contextmanager
+def served(earthscribe: Commands, folder: Path, *options: object) -> Iterator[tuple[Command, str]]:
+    """The command while it runs, and the address that it tells."""
+    command = earthscribe.start("review", "campaign.yaml", "--port", 0, *options, folder=folder)
+    told, deadline = None, time.monotonic() + 60
+    try:
+        while told is None:
+            assert time.monotonic() < deadline, "no address was told"
+            time.sleep(0.1)
+            told = ADDRESS.search(command.output.with_suffix(".err").read_text())
+        yield command, told.group()
+    finally:
+        command.signal(signal.SIGINT)
+        assert command.wait().code == 130
+
+
+def test_it_tells_its_address_and_what_was_judged_is_in_the_dataset(earthscribe: Commands, folder: Path) -> None:
+    with served(earthscribe, folder) as (_, address):
+        entry = httpx.get(f"{address}api/queue", params={"reviewer": "ann"}).json()["entries"][0]
+        place = {"captioner": entry["captioner"], "tile_id": entry["tile_id"], "reviewer": "ann"}
+        item = httpx.get(f"{address}api/item", params=place).json()
+        body = place | {"version": item["version"], "says": "reject", "reason": "too dry"}
+        kept = httpx.post(f"{address}api/verdict", json=body, headers={"X-Earthscribe": "review"})
+        assert kept.json()["status"] == "rejected"
+    rows = pq.read_table(folder / "dataset" / "captions" / "rules.parquet").to_pylist()
+    judged = [(row["tile_id"], row["status"], row["reason"]) for row in rows if row["reviewer"] == "ann"]
+    assert judged == [(entry["tile_id"], "rejected", "too dry")]
+    assert "passed by the checks" in (folder / "dataset" / "report.html").read_text("utf-8")
+
+
+def test_on_an_address_that_others_reach_it_tells_a_token(earthscribe: Commands, folder: Path) -> None:
+    with served(earthscribe, folder, "--host", "0.0.0.0") as (_, address):
+        port = httpx.URL(address).port
+        assert httpx.get(f"http://127.0.0.1:{port}/").status_code == 401
+        token = httpx.URL(address).params["token"]
+        assert httpx.get(f"http://127.0.0.1:{port}/", params={"token": token}).status_code == 303
+
+
+def test_without_a_plan_it_says_so_and_leaves_nothing(earthscribe: Commands, folder: Path) -> None:
+    shutil.rmtree(folder / "dataset")
+    ended = earthscribe("review", "campaign.yaml", folder=folder)
+    assert ended.code == 2
+    assert "plan" in ended.stderr
+    assert not (folder / "dataset" / "captions").exists()
