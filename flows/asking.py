@@ -16,10 +16,10 @@ from typing import Any, TypeAlias, cast
 from prefect.blocks.system import Secret
 from pydantic import SecretStr
 
-from flows.ending import patience
-from flows.event_loop import EventLoop, event_loop
-from flows.steps import step
-from flows.terminal import Bar, warn
+from flows.display.terminal import Bar, warn
+from flows.runtime.ending import heed, patience
+from flows.runtime.event_loop import EventLoop, event_loop
+from flows.runtime.steps import step
 from tasks.asking.accounts import campaign_of, endpoint_name, limits_of
 from tasks.asking.granting import Books, Gate, LedgerGrants
 from tasks.asking.material import Groups, Material, gather
@@ -212,6 +212,7 @@ class _Work:
     def _waited(self, under_way: set[Future[None]], most: int) -> set[Future[None]]:
         """Waits until so few are under way; shows how far it is."""
         while len(under_way) > most:
+            heed()
             ended, under_way = wait(under_way, 0.5, FIRST_COMPLETED)
             total = self._asking.progress.total
             self._bar.advance(total - self._shown)

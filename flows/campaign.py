@@ -8,19 +8,19 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from flows.captions import caption_tiles
-from flows.ending import heed
-from flows.hooks import HOOKS
+from flows.display.preview import write_preview
+from flows.display.summary import show_summary
+from flows.display.terminal import say
 from flows.imagery import make_chips
-from flows.locking import stage
-from flows.outcome import Outcome
 from flows.plan import look, plan_tiles
-from flows.preview import write_preview
 from flows.release import publish
+from flows.runtime.ending import heed
+from flows.runtime.hooks import HOOKS
+from flows.runtime.locking import stage
+from flows.runtime.outcome import Outcome
+from flows.runtime.steps import MOST_TASK_RUNS, step, task_threads
 from flows.statistics import count_tiles
-from flows.steps import MOST_TASK_RUNS, step, task_threads
-from flows.summary import show_summary
-from flows.terminal import say
-from flows.verification import verify_captions
+from flows.verification import report_checks, verify_captions
 from tasks.checks.verifying import AGAIN
 from tasks.configuration import Campaign
 from tasks.errors import UnfinishedError
@@ -72,15 +72,19 @@ def _caption_and_verify(config: Campaign, most: int) -> Outcome:
         most: about as many task runs as this makes, two thirds of them in the first turn.
     """
     outcome = Outcome()
+    changed = False
     for turn in range(1 + AGAIN):
         share = most // 6 if turn else most * 2 // 3
         captioned = caption_tiles(config, most=share * 3 // 4)
         heed()
-        verified, again = verify_captions(config, most=share // 4)
-        outcome = outcome.then(captioned).then(verified)
-        if not again - captioned.unusable.keys() - captioned.next_slots.keys():
+        verified = verify_captions(config, most=share // 4)
+        outcome = outcome.then(captioned).then(verified.outcome)
+        changed |= verified.changed
+        if not verified.again - captioned.unusable.keys() - captioned.next_slots.keys():
             break
         heed()
+    if changed:
+        report_checks(config)
     return outcome
 
 

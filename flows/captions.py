@@ -14,17 +14,17 @@ from prefect import flow, runtime
 from prefect.client.schemas.objects import State as PrefectState
 from pydantic import Field
 
-from flows.artifacts import show_failed_tiles
 from flows.asking import Asked, ask_endpoints, present_keys
 from flows.batch import summary
-from flows.ending import heed
-from flows.hooks import HOOKS
-from flows.locking import stage
-from flows.outcome import Outcome
-from flows.slices import slices
-from flows.steps import MOST_TASK_RUNS, share_out, step
-from flows.summary import show_summary
-from flows.terminal import Bar, progress, say, warn
+from flows.display.artifacts import show_failed_tiles
+from flows.display.summary import show_summary
+from flows.display.terminal import Bar, progress, say, warn
+from flows.runtime.ending import heed
+from flows.runtime.hooks import HOOKS
+from flows.runtime.locking import stage
+from flows.runtime.outcome import Outcome
+from flows.runtime.slices import slices
+from flows.runtime.steps import MOST_TASK_RUNS, share_out, step
 from tasks.asking.accounts import ledger_of
 from tasks.asking.forecast import USUAL_TOKENS, Demand, days_to_go, demand
 from tasks.asking.granting import Gate

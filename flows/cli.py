@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from flows.ending import EXIT_CODES, end_on_signals, tell_interrupted
+from flows.runtime.ending import EXIT_CODES, end_on_signals, tell_interrupted
 from tasks.errors import EarthscribeError, InputError
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def plan(config: Path, explain: bool, quiet: bool, verbose: bool) -> None:
         _run_flow("plan", config, quiet, verbose)
     campaign = _load(config)
     _prepare(quiet, verbose)
-    from flows.explain import explain as explain_plan
+    from flows.commands.explain import explain as explain_plan
 
     for line in explain_plan(campaign):
         print(line)
@@ -224,7 +224,7 @@ def captions(config: Path, form: str, output: Path | None) -> None:
     Only kept tiles are described; a tile without a caption yet has its row, too.
     """
     campaign = _load(config)
-    from flows.shown import write_shown
+    from flows.commands.shown import write_shown
 
     write_shown(campaign, form, output)
 
@@ -252,7 +252,7 @@ def check(file: Path, recipe: str) -> None:
 def prompt(config: Path, tile_id: str, captioner: str | None) -> None:
     """Print exactly what would be sent for a tile."""
     campaign = _load(config)
-    from flows.shown import request_for
+    from flows.commands.shown import request_for
 
     print(json.dumps(request_for(campaign, tile_id, captioner), indent=2, ensure_ascii=False))
 
@@ -263,8 +263,8 @@ def prompt(config: Path, tile_id: str, captioner: str | None) -> None:
 def status(config: Path, as_json: bool) -> None:
     """Tell where the campaign stands."""
     campaign = _load(config)
-    from flows.status import in_words
-    from flows.status import status as status_of
+    from flows.display.status import in_words
+    from flows.display.status import status as status_of
 
     found = status_of(campaign)
     print(json.dumps(found, indent=2, ensure_ascii=False) if as_json else in_words(campaign, found))
@@ -276,8 +276,8 @@ def status(config: Path, as_json: bool) -> None:
 def estimate(config: Path, as_json: bool) -> None:
     """Tell the requests, tokens, days and money to come."""
     campaign = _load(config)
-    from flows.estimate import estimate as estimate_of
-    from flows.estimate import in_words
+    from flows.commands.estimate import estimate as estimate_of
+    from flows.commands.estimate import in_words
 
     found = estimate_of(campaign)
     print(json.dumps(found, indent=2, ensure_ascii=False) if as_json else in_words(campaign, found))
@@ -297,8 +297,8 @@ def deploy(config: Path, pool: str | None, quiet: bool, verbose: bool) -> None:
 
     campaign = load_for_worker(config)
     _prepare(quiet, verbose)
-    from flows.registering import register
-    from flows.terminal import say
+    from flows.deploying.registering import register
+    from flows.display.terminal import say
 
     registered = register(campaign, pool)
     for name in registered.removed:
@@ -322,7 +322,7 @@ def review(config: Path, host: str, port: int, sample: int, seed: int, verbose: 
     """
     campaign = _load(config)
     _prepare(quiet=False, verbose=verbose)
-    from flows.review import review as serve_review
+    from flows.commands.review import review as serve_review
 
     serve_review(campaign, host=host, port=port, sample=sample, seed=seed)
 
@@ -340,7 +340,7 @@ def _prepare(quiet: bool, verbose: bool) -> None:
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "INFO" if verbose else "CRITICAL")
     os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-    from flows.terminal import show_at_terminal
+    from flows.display.terminal import show_at_terminal
 
     show_at_terminal(quiet=quiet)
 
@@ -353,12 +353,12 @@ def _run_flow(
     With `wait` it is run again, as a flow run of its own, whenever a quota that was out returns.
     """
     campaign = _load(config)
-    from flows.server import begin, prefect_api
+    from flows.runtime.server import begin, prefect_api
 
     begun = begin()
     try:
         _prepare(quiet, verbose)
-        from flows.running import run_flow, run_on
+        from flows.commands.running import run_flow, run_on
 
         with prefect_api(begun):
             outcome = run_flow(name, campaign, parameters)

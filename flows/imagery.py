@@ -11,16 +11,16 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.futures import as_completed
 
-from flows.artifacts import show_failed_chips
-from flows.computing import computing
-from flows.ending import heed
-from flows.hooks import HOOKS
-from flows.locking import stage, sweep
-from flows.outcome import Outcome
+from flows.display.artifacts import show_failed_chips
+from flows.display.summary import show_summary
+from flows.display.terminal import Bar, progress, say, warn
 from flows.plan import look
-from flows.steps import MOST_TASK_RUNS, step, task_threads
-from flows.summary import show_summary
-from flows.terminal import Bar, progress, say, warn
+from flows.runtime.computing import computing
+from flows.runtime.ending import heed
+from flows.runtime.hooks import HOOKS
+from flows.runtime.locking import stage, sweep
+from flows.runtime.outcome import Outcome
+from flows.runtime.steps import MOST_TASK_RUNS, step, task_threads
 from tasks.configuration import Campaign, Imagery, StacImagery
 from tasks.errors import InputError
 from tasks.imagery.choosing import UNREADABLE

@@ -6,11 +6,11 @@ import pyarrow as pa
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from flows.hooks import HOOKS
-from flows.locking import stage
-from flows.outcome import Outcome
-from flows.steps import step
-from flows.terminal import say, warn
+from flows.display.terminal import say, warn
+from flows.runtime.hooks import HOOKS
+from flows.runtime.locking import stage
+from flows.runtime.outcome import Outcome
+from flows.runtime.steps import step
 from tasks.configuration import Campaign
 from tasks.places import dataset_of
 from tasks.planning.choosing import choose, first_limit, plan_digest, survey_of

@@ -9,15 +9,15 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.futures import as_completed
 
-from flows.ending import heed
-from flows.hooks import HOOKS
-from flows.locking import stage
-from flows.outcome import Outcome
+from flows.display.report import gather as gather_checks
+from flows.display.summary import show_summary
+from flows.display.terminal import progress, say, warn
 from flows.plan import look
-from flows.report import gather as gather_checks
-from flows.steps import MOST_TASK_RUNS, step, task_threads
-from flows.summary import show_summary
-from flows.terminal import progress, say, warn
+from flows.runtime.ending import heed
+from flows.runtime.hooks import HOOKS
+from flows.runtime.locking import stage
+from flows.runtime.outcome import Outcome
+from flows.runtime.steps import MOST_TASK_RUNS, step, task_threads
 from tasks.captions.keeping import restore
 from tasks.captions.state import open_state
 from tasks.configuration import Campaign

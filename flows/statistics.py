@@ -14,16 +14,16 @@ from prefect.client.schemas.objects import State
 from prefect.futures import as_completed
 from prefect.settings import get_current_settings
 
-from flows.artifacts import show_failed_sources
-from flows.computing import computing
-from flows.ending import heed
-from flows.hooks import HOOKS
-from flows.locking import stage
-from flows.outcome import Outcome
+from flows.display.artifacts import show_failed_sources
+from flows.display.summary import show_summary
+from flows.display.terminal import Bar, progress, say, warn
 from flows.plan import look, plan_tiles, say_splits
-from flows.steps import MOST_TASK_RUNS, task_threads
-from flows.summary import show_summary
-from flows.terminal import Bar, progress, say, warn
+from flows.runtime.computing import computing
+from flows.runtime.ending import heed
+from flows.runtime.hooks import HOOKS
+from flows.runtime.locking import stage
+from flows.runtime.outcome import Outcome
+from flows.runtime.steps import MOST_TASK_RUNS, task_threads
 from tasks.configuration import Campaign
 from tasks.errors import SourceError
 from tasks.places import dataset_of, source_of

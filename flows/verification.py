@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
@@ -11,15 +12,15 @@ import pyarrow as pa
 from prefect import flow
 from prefect.client.schemas.objects import State as PrefectState
 
-from flows.ending import heed
-from flows.hooks import HOOKS
-from flows.locking import stage
-from flows.outcome import Outcome
-from flows.report import write_report
-from flows.slices import slices
-from flows.steps import MOST_TASK_RUNS, step
-from flows.summary import show_summary
-from flows.terminal import Bar, progress, say, warn
+from flows.display.report import write_report
+from flows.display.summary import show_summary
+from flows.display.terminal import Bar, progress, say, warn
+from flows.runtime.ending import heed
+from flows.runtime.hooks import HOOKS
+from flows.runtime.locking import stage
+from flows.runtime.outcome import Outcome
+from flows.runtime.slices import slices
+from flows.runtime.steps import MOST_TASK_RUNS, step
 from tasks.captions.claims import claimed
 from tasks.captions.keeping import described, export, kept_ids, restore
 from tasks.captions.state import State, Status, open_state
@@ -40,12 +41,29 @@ def verification(config: Campaign) -> PrefectState[Outcome]:
     Args:
         config: The campaign's configuration, as written.
     """
-    outcome, _ = verify_captions(config)
+    verified = verify_captions(config)
+    if verified.changed:
+        report_checks(config)
     show_summary(config)
-    return outcome.state()
+    return verified.outcome.state()
 
 
-def verify_captions(config: Campaign, most: int = MOST_TASK_RUNS) -> tuple[Outcome, set[str]]:
+@dataclass(frozen=True)
+class Verified:
+    """What came of verifying.
+
+    Attributes:
+        outcome: for the person who watches.
+        again: captioners that have captions to be asked again.
+        changed: whether any caption was checked.
+    """
+
+    outcome: Outcome
+    again: frozenset[str]
+    changed: bool
+
+
+def verify_captions(config: Campaign, most: int = MOST_TASK_RUNS) -> Verified:
     """Checks what is not checked yet, captioner by captioner, and writes all captions to the dataset.
 
     Nothing is sent: what is to be asked again is pending then, and the next `caption` asks it.
@@ -53,9 +71,6 @@ def verify_captions(config: Campaign, most: int = MOST_TASK_RUNS) -> tuple[Outco
     Args:
         config: the campaign.
         most: about as many task runs as this makes.
-
-    Returns:
-        The outcome, and the captioners that have captions to be asked again.
 
     Raises:
         InputError: there is no plan yet.
@@ -77,8 +92,14 @@ def verify_captions(config: Campaign, most: int = MOST_TASK_RUNS) -> tuple[Outco
             if any(became.values()):
                 with stage(config):
                     step("write the captions", lambda: export(state, list(became), dataset), "verification")
-                    step("write the report of the checks", lambda: write_report(config, state), "verification")
-    return outcome, {name for name, made in became.items() if made["pending"]}
+    again = frozenset(name for name, made in became.items() if made["pending"])
+    return Verified(outcome, again, changed=any(became.values()))
+
+
+def report_checks(config: Campaign) -> None:
+    """Writes the report of what the checks have found."""
+    with open_state(config.state, config.dataset) as state, stage(config):
+        step("write the report of the checks", lambda: write_report(config, state), "verification")
 
 
 def _verify(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from flows.server import take_lock
+from flows.runtime.server import take_lock
 from infra.stack.layout import Stack, is_free
 from infra.stack.parts import Part, common_environment, parts_of
 from infra.stack.processes import end, main_process, marked, spawn

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +19,12 @@ from tasks.imagery.gates import bleak, cloud_share, cloudy, incomplete, missing_
 from tasks.imagery.offsets import added, darkness, may_be_added, take_off
 from tasks.imagery.scenes import Scene
 from tasks.imagery.table import DONE, FAILED, Row
-from tasks.imagery.warping import UnreadableError, read_tiles, tile_transform
+from tasks.imagery.warping import Bands, Tile, UnreadableError, read_tiles, tile_transform
 from tasks.landcover.catalogue import Raster
 from tasks.statistics.blocks import GridChunk
 from tasks.storage import Place
+
+_Read = TypeVar("_Read")
 
 GROUP_TILES = 4
 """Tiles along one side of a group: a tile of zoom 12."""
@@ -99,16 +102,10 @@ class SceneGroup:
             for one in together:
                 one.admit(scene, None)
             return
-        try:
-            tiles = [one.tile for one in together]
-            found = read_tiles({SCENE_CLASSES: files[SCENE_CLASSES]}, tiles, Resampling.nearest)
-        except UnreadableError as error:
-            for one in together:
-                one.refuse(scene, f"{UNREADABLE}: {error}")
-            return
-        except StoreError as error:
-            for one in together:
-                one.fail(str(error))
+        tiles = [one.tile for one in together]
+        classes_alone = {SCENE_CLASSES: files[SCENE_CLASSES]}
+        found = _attempted(lambda: read_tiles(classes_alone, tiles, Resampling.nearest), scene, together)
+        if found is None:
             return
         for one in together:
             classes = found[one.tile][SCENE_CLASSES]
@@ -124,17 +121,15 @@ class SceneGroup:
         files = scene_files(scene, self.terms.access)
         reflectances = {band: files[band] for band in BANDS}
         best = [one.candidates.pop(0) for one in together]
-        try:
+
+        def read() -> tuple[int, dict[Tile, Bands]]:
             offset = added(scene, darkness(tuple(files.items()))) if may_be_added(scene) else 0
-            found = read_tiles(reflectances, [one.tile for one in together], Resampling.bilinear)
-        except UnreadableError as error:
-            for one in together:
-                one.refuse(scene, f"{UNREADABLE}: {error}")
+            return offset, read_tiles(reflectances, [one.tile for one in together], Resampling.bilinear)
+
+        attempted = _attempted(read, scene, together)
+        if attempted is None:
             return
-        except StoreError as error:
-            for one in together:
-                one.fail(str(error))
-            return
+        offset, found = attempted
         for one, candidate in zip(together, best, strict=True):
             pixels = take_off(np.stack([found[one.tile][band] for band in BANDS]), offset)
             picture = red_green_blue(eight_bit(pixels, BANDS), BANDS)
@@ -171,6 +166,19 @@ class SceneGroup:
             bands=BANDS,
             tried=one.tried,
         )
+
+
+def _attempted(read: Callable[[], _Read], scene: Scene, together: Sequence[Wanted]) -> _Read | None:
+    """What is read; None where it cannot be: then tiles do without the scene, or wait for the next run."""
+    try:
+        return read()
+    except UnreadableError as error:
+        for one in together:
+            one.refuse(scene, f"{UNREADABLE}: {error}")
+    except StoreError as error:
+        for one in together:
+            one.fail(str(error))
+    return None
 
 
 def scene_files(scene: Scene, access: str) -> dict[str, Place]:

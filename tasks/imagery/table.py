@@ -109,6 +109,15 @@ def read_rows(dataset: Place, columns: Sequence[str] | None = None) -> Iterator[
             yield from pq.ParquetFile(stream).iter_batches(_ROWS_AT_ONCE, columns=columns)
 
 
+def chips_of(dataset: Place, wanted: pa.Array) -> dict[str, str]:
+    """The chips of some tiles by tile ID; those without one are left out."""
+    chips: dict[str, str] = {}
+    for batch in read_rows(dataset, ["tile_id", "chip"]):
+        rows = batch.filter(pc.is_in(batch.column("tile_id"), value_set=wanted)).to_pylist()
+        chips |= {row["tile_id"]: row["chip"] for row in rows if row["chip"] is not None}
+    return chips
+
+
 def statuses(dataset: Place) -> pa.Table:
     """Tile ID, status and reason of each tile that has a row."""
     schema = pa.schema([SCHEMA.field(name) for name in ("tile_id", "status", "reason")])

@@ -11,14 +11,14 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib.resources import files
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Template
 from markupsafe import Markup
 from numpy.typing import NDArray
 
 from tasks.landcover.classes import COLOURS
+from tasks.pages.looks import asset, style_sheet, templates
 from tasks.preview.cards import CLASS_NAMES, PARTS, Card, View, photo, picture, view
 from tasks.preview.choice import MOST_CARDS
 from tasks.preview.tile_map import STATUSES, TileMap, draw
@@ -89,8 +89,8 @@ def _with_pictures(views: Sequence[View], room: int) -> list[View]:
 
 
 def _html(page: Page, drawn: TileMap | None, views: Sequence[View]) -> bytes:
-    style = _asset("page.css") + _generated_style(drawn)
-    script = _asset("page.js")
+    style = style_sheet("tasks.preview", "page.css") + _generated_style(drawn)
+    script = asset("tasks.preview", "page.js")
     text = _template().render(
         page=page,
         tiles=dict(zip(STATUSES, np.bincount(page.status, minlength=len(STATUSES)).tolist(), strict=True)),
@@ -121,20 +121,9 @@ def _generated_style(drawn: TileMap | None) -> str:
 
 @cache
 def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("tasks.preview", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates("tasks.preview")
     environment.filters["thousands"] = "{:,}".format
     return environment.get_template("page.html.j2")
-
-
-@cache
-def _asset(name: str) -> str:
-    return files("tasks.preview").joinpath(name).read_text("utf-8")
 
 
 def _hash(content: str) -> str:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from tasks.captions.state import Caption
 from tasks.checks.checking import check
 from tasks.checks.flags import WARNINGS, Recipe, names
+from tasks.checks.verifying import shown as shown_version
 from tasks.review.agreement import Agreement, agreements, kappa, standing_verdicts
 from tasks.review.verdicts import Judgement
 from tasks.statistics.patches import Counts
@@ -118,7 +119,7 @@ class Gathering:
         """
         captioner, tile_id = history[-1].captioner, history[-1].tile_id
         tally = self._report.tallies[captioner]
-        shown = next((version for version in reversed(history) if version.text is not None), history[-1])
+        shown = shown_version(history) or history[-1]
         tally.statuses[shown.status] += 1
         errors = 0
         all_faults: list[str] = []

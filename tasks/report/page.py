@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from importlib.resources import files
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from tasks.checks.flags import CODES, WARNINGS
+from tasks.pages.looks import style_sheet, templates
 from tasks.report.gathering import Report, Tally
 
 STATUSES = ("accepted", "mended", "edited", "flagged", "rejected", "pending", "unchecked", "failed")
@@ -22,7 +22,7 @@ def render(campaign: str, report: Report) -> bytes:
         campaign: the campaign's name.
         report: its figures.
     """
-    style = files("tasks.report").joinpath("report.css").read_text("utf-8")
+    style = style_sheet("tasks.report", "report.css")
     text = (
         _environment()
         .get_template("report.html.j2")
@@ -83,13 +83,7 @@ def most_raised(tally: Tally, code: str) -> Sequence[tuple[str, int]]:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("tasks.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates("tasks.report")
     environment.filters["number"] = number
     environment.globals["share"] = share
     environment.globals["most_raised"] = most_raised

@@ -193,6 +193,8 @@ function version(found) {
 
 function setMode(wanted) {
   mode = wanted;
+  // A field that is hidden keeps the focus until the page is drawn again, and would swallow the next key.
+  if (mode === "read" && document.activeElement?.closest("#editor, #rejection")) $("#caption").focus();
   $("#editor").hidden = mode !== "edit";
   $("#rejection").hidden = mode !== "reject";
   $("#actions").hidden = mode !== "read";
@@ -242,7 +244,6 @@ const ACTIONS = {
   cancel: () => {
     forget(`draft ${name(item)} ${item.version}`);
     setMode("read");
-    $("#caption").focus();
   },
 };
 const STEPS = { previous: -1, next: 1 };

@@ -10,14 +10,13 @@ import asyncio
 import hmac
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from importlib.resources import files
 from typing import Any, Final
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from tasks.errors import EarthscribeError, InputError
+from tasks.pages.looks import asset, style_sheet, templates
 from tasks.review.desk import Desk
 from tasks.review.labels import LABELING, Verdict, read_verdicts, to_jsonl, to_label_studio
 from tasks.review.verdicts import JUDGEMENTS
@@ -36,7 +35,6 @@ _HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
-_ASSETS: Final = {"review.css": "text/css", "review.js": "text/javascript"}
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -55,8 +53,8 @@ def application(desk: Desk, campaign: str, token: str | None) -> web.Application
     app.router.add_get("/", _fixed(_page(campaign, desk), "text/html"))
     app.router.add_get("/favicon.ico", _fixed("", "image/x-icon"))
     app.router.add_get("/label-studio.xml", _fixed(LABELING, "application/xml"))
-    for name, kind in _ASSETS.items():
-        app.router.add_get(f"/{name}", _fixed(files("tasks.review").joinpath(name).read_text("utf-8"), kind))
+    app.router.add_get("/review.css", _fixed(style_sheet("tasks.review", "review.css"), "text/css"))
+    app.router.add_get("/review.js", _fixed(asset("tasks.review", "review.js"), "text/javascript"))
     views = _Views(desk)
     app.router.add_get("/api/queue", views.queue)
     app.router.add_get("/api/item", views.item)
@@ -131,8 +129,7 @@ class _Views:
 
 
 def _page(campaign: str, desk: Desk) -> str:
-    environment = Environment(loader=PackageLoader("tasks.review", ""), autoescape=True, undefined=StrictUndefined)
-    return environment.get_template("page.html.j2").render(campaign=campaign, total=len(desk.entries))
+    return templates("tasks.review").get_template("page.html.j2").render(campaign=campaign, total=len(desk.entries))
 
 
 def _fixed(text: str, kind: str) -> _Handler:

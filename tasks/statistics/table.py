@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -150,6 +151,15 @@ def all_counts(dataset: Place) -> Iterator[tuple[pa.Array, Counts]]:
         with reading(place) as stream:
             for batch in pq.ParquetFile(stream).iter_batches(_ROWS_AT_ONCE):
                 yield _counts(pa.Table.from_batches([batch]).combine_chunks())
+
+
+def counts_of(dataset: Place, wanted: pa.Array) -> dict[str, Counts]:
+    """Counts (6, 12) of some tiles by tile ID; those without statistics are left out."""
+    found: dict[str, Counts] = {}
+    for tile_ids, counts in all_counts(dataset):
+        hits = pc.is_in(tile_ids, value_set=wanted)
+        found |= zip(tile_ids.filter(hits).to_pylist(), counts[hits.to_numpy(zero_copy_only=False)], strict=True)
+    return found
 
 
 def _counts(table: pa.Table) -> tuple[pa.Array, Counts]:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flows.captions import caption_tiles, captions
-from flows.server import begin, prefect_api
+from flows.runtime.server import begin, prefect_api
 from tasks.configuration import Campaign, load
 from tests.benchmarks.measuring import interleaved
 

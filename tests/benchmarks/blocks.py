@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
-from flows.cluster import local_client
+from flows.runtime.cluster import local_client
 from tasks.grid import EARTH_CIRCUMFERENCE, TILE_SIZE, WORLD_PIXELS, Ints, tile_ids
 from tasks.landcover.catalogue import Raster
 from tasks.landcover.classes import N_IDS

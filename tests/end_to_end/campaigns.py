@@ -18,6 +18,9 @@ import httpx
 import pyarrow.parquet as pq
 from commands import Commands, Ended, write_config
 
+TILES = 65
+"""Kept tiles of the made scene in `Campaign`'s area."""
+
 
 @dataclass(frozen=True)
 class Endpoint:

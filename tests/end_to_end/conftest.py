@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from campaigns import Campaign
 from commands import Commands, Demo, Ended, processes_of
 from playwright.sync_api import Browser, sync_playwright
+
+from tasks.scene import write_scene
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 QUIET = [
@@ -61,6 +64,24 @@ def earthscribe(
     ) as warm:
         yield Commands(environment, tmp_path_factory.mktemp("commands"), warm)
     assert processes_of(environment["PREFECT_HOME"]) == []
+
+
+@pytest.fixture(scope="session")
+def counted(earthscribe: Commands, tmp_path_factory: pytest.TempPathFactory) -> Campaign:
+    """A campaign on the made scene that has been planned and counted."""
+    folder = tmp_path_factory.mktemp("counted")
+    write_scene(folder / "landcover")
+    campaign = Campaign(earthscribe, folder, folder / "landcover")
+    campaign.configure()
+    assert campaign("statistics").code == 0
+    return campaign
+
+
+@pytest.fixture
+def campaign(counted: Campaign, tmp_path: Path) -> Campaign:
+    """A fresh copy of it."""
+    shutil.copytree(counted.folder / "c", tmp_path / "c")
+    return Campaign(counted.earthscribe, tmp_path, counted.landcover)
 
 
 @pytest.fixture(scope="module")

@@ -16,33 +16,9 @@ from typing import Any
 import httpx
 import numpy as np
 import pyarrow.parquet as pq
-import pytest
 import rasterio
-from campaigns import Campaign, fake_llm, sent_agrees, text
-from commands import RULES, Commands, flow_runs, write_config
-
-from tasks.scene import write_scene
-
-TILES = 65
-"""Kept tiles of the made scene."""
-
-
-@pytest.fixture(scope="module")
-def counted(earthscribe: Commands, tmp_path_factory: pytest.TempPathFactory) -> Campaign:
-    """A campaign that has been planned and counted."""
-    folder = tmp_path_factory.mktemp("counted")
-    write_scene(folder / "landcover")
-    campaign = Campaign(earthscribe, folder, folder / "landcover")
-    campaign.configure()
-    assert campaign("statistics").code == 0
-    return campaign
-
-
-@pytest.fixture
-def campaign(counted: Campaign, tmp_path: Path) -> Campaign:
-    """A fresh copy of it."""
-    shutil.copytree(counted.folder / "c", tmp_path / "c")
-    return Campaign(counted.earthscribe, tmp_path, counted.landcover)
+from campaigns import TILES, Campaign, fake_llm, sent_agrees, text
+from commands import RULES, flow_runs, write_config
 
 
 def test_a_batch_ends_at_the_quota_and_the_next_goes_on(campaign: Campaign) -> None:

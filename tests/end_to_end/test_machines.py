@@ -17,7 +17,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from campaigns import Campaign, Endpoint, fake_llm, sent_agrees, text
+from campaigns import TILES, Campaign, Endpoint, fake_llm, sent_agrees, text
 from commands import Command, Commands
 from postgres_server import postgres
 from s3_server import KEY, S3, SECRET, s3
@@ -28,9 +28,6 @@ from tasks.database import locked_on_all_machines
 from tasks.scene import write_scene
 
 __all__ = ["postgres", "s3"]
-
-TILES = 65
-"""Kept tiles of the made scene."""
 
 names = (f"campaign_{number}" for number in itertools.count())
 

@@ -20,8 +20,8 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRun
 from prefect.client.schemas.objects import Artifact
 from prefect.flows import EntrypointType
 
-from flows.artifacts import show_failed_sources
-from flows.running import FLOWS
+from flows.display.artifacts import show_failed_sources
+from flows.registry import FLOWS
 from tasks.configuration import Campaign, load
 from tasks.scene import write_scene
 from tests.prefect_server import PrefectServer, serve_prefect, start_run, wait_for
@@ -67,11 +67,11 @@ def configure(folder: Path, name: str, **text: object) -> Path:
     )
 
 
-def deploy(name: str, config: Path) -> str:
+def deploy(name: str, config: Path, pool: str = POOL) -> str:
     """Registers a flow's deployment; returns its full name."""
     made = FLOWS[name].to_deployment(
         config.stem,
-        work_pool_name=POOL,
+        work_pool_name=pool,
         parameters={"config": load(config).model_dump(mode="json")},
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
@@ -114,6 +114,23 @@ def test_a_cancelled_run_stops_spending_and_leaves_the_ledger_true(server: Prefe
         assert "run it again to go on" in told
         assert server.command("flows", "caption", config, folder=folder).returncode == 0
         assert endpoint.audit()["requests"] == TILES, "what was claimed is free again"
+
+
+def test_a_run_whose_worker_is_gone_heeds_its_being_cancelled(server: PrefectServer, folder: Path) -> None:
+    with fake_llm("--latency", 800) as endpoint, server.client() as client:
+        config = configure(folder, "orphan", endpoint=endpoint.url, concurrency=4)
+        assert server.command("flows", "statistics", config, folder=folder).returncode == 0
+        client.create_work_pool(WorkPoolCreate(name="short-lived", type="process"))
+        with server.worker("short-lived", server.home) as worker:
+            run = start_run(client, deploy("captions", config, "short-lived"))
+            until(lambda: endpoint.audit()["answered"] >= 4, 60)
+            worker.kill()
+        client.request("POST", f"/flow_runs/{run}/set_state", json={"state": {"type": "CANCELLING"}})
+        until(lambda: is_quiet(endpoint, 3), 20)
+        assert wait_for(client, run, "Cancelled").state_name == "Cancelled"
+        requests = status(server, config)["requests"]
+        assert endpoint.audit()["requests"] == requests["sent"] == requests["answered"] < TILES
+        assert "run it again to go on" in str(artifacts_of(client, run)["orphan-unfinished"].data)
 
 
 def is_quiet(endpoint: Endpoint, seconds: float) -> bool:

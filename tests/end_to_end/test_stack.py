@@ -16,7 +16,7 @@ import s3fs
 from distributed import Client
 from local_stack import LocalStack, running_stack, stack_command
 
-from flows.server import take_lock
+from flows.runtime.server import take_lock
 from infra.stack.layout import open_stack
 from infra.stack.processes import marked
 

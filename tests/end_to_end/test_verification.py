@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-import pytest
-from campaigns import Campaign, fake_llm, text
-from commands import Commands
-
-from tasks.scene import write_scene
-
-TILES = 65
-"""Kept tiles of the made scene."""
+from campaigns import TILES, Campaign, fake_llm, text
 
 CODES = {
     "absent_class": "absent-class",
@@ -26,24 +18,6 @@ CODES = {
     "prompt_leak": "prompt-leak",
     "percentage": "number",
 }
-
-
-@pytest.fixture(scope="module")
-def counted(earthscribe: Commands, tmp_path_factory: pytest.TempPathFactory) -> Campaign:
-    """A campaign that has been planned and counted."""
-    folder = tmp_path_factory.mktemp("counted")
-    write_scene(folder / "landcover")
-    campaign = Campaign(earthscribe, folder, folder / "landcover")
-    campaign.configure()
-    assert campaign("statistics").code == 0
-    return campaign
-
-
-@pytest.fixture
-def campaign(counted: Campaign, tmp_path: Path) -> Campaign:
-    """A fresh copy of it."""
-    shutil.copytree(counted.folder / "c", tmp_path / "c")
-    return Campaign(counted.earthscribe, tmp_path, counted.landcover)
 
 
 def history(campaign: Campaign, captioner: str) -> list[dict[str, Any]]:

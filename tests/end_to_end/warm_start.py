@@ -19,9 +19,14 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from flows.cli import main
-from flows.server import begin
+from flows.runtime.server import begin
 
-NEEDED_BY_COMMANDS = ("flows.running", "flows.explain", "flows.shown", "flows.status")
+NEEDED_BY_COMMANDS = (
+    "flows.commands.running",
+    "flows.commands.explain",
+    "flows.commands.shown",
+    "flows.display.status",
+)
 
 
 def serve() -> None:

@@ -12,14 +12,14 @@ import psutil
 import pytest
 from distributed import LocalCluster
 
-from flows import cluster
-from flows.cluster import available_cores, close, connect, local_client
+from flows.runtime import cluster
+from flows.runtime.cluster import available_cores, close, connect, local_client
 from tasks.errors import InputError
 from tasks.statistics.versions import cluster_differences
 
 COMMAND = """
 import time
-from flows.cluster import local_client
+from flows.runtime.cluster import local_client
 
 if __name__ == "__main__":
     with local_client(workers=2, threads=1) as client:

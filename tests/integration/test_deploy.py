@@ -22,9 +22,9 @@ from prefect.events.schemas.automations import AutomationCore
 from prefect.states import Cancelling, Completed
 from prefect.utilities.schema_tools.validation import is_valid_schema
 
-from flows.deployments import TAG
-from flows.registering import AUTOMATION, POOL, register
-from flows.running import FLOWS
+from flows.deploying.deployments import TAG
+from flows.deploying.registering import AUTOMATION, POOL, register
+from flows.registry import FLOWS
 from tasks.configuration import Campaign, load_for_worker
 from tasks.configuration.example import write_example
 from tasks.errors import InputError

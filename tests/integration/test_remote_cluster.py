@@ -14,10 +14,10 @@ import xarray as xr
 from dask_processes import WITHOUT_PREFECT, DaskProcesses, serve_dask, slowly
 from distributed import Client
 
-from flows import computing as module
-from flows.cluster import connect
-from flows.computing import computing
-from flows.terminal import show_at_terminal
+from flows.display.terminal import show_at_terminal
+from flows.runtime import computing as module
+from flows.runtime.cluster import connect
+from flows.runtime.computing import computing
 from tasks.configuration.models import Cluster
 from tasks.errors import ClusterError, ClusterLostError, InputError
 from tasks.grid import morton_order, tile_ids
@@ -140,7 +140,7 @@ def test_a_scheduler_that_does_not_return_is_told(
     dask: DaskProcesses, start: Callable[[], Future[Counts]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "RETURN_SECONDS", 0.0)
-    monkeypatch.setattr("flows.cluster.CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr("flows.runtime.cluster.CONNECT_SECONDS", 0.5)
     dask.start_workers("one", preload=SLOWLY)
     counting = start()
     dask.await_work()

@@ -17,11 +17,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flows.server import begin, server_folder
+from flows.runtime.server import begin, server_folder
 
 COMMAND = """
 import sys
-from flows.server import begin
+from flows.runtime.server import begin
 server = begin()
 print(server.url(), flush=True)
 try:
@@ -31,14 +31,14 @@ finally:
 """
 
 FLOWLESS = """
-from flows.server import begin, prefect_api
+from flows.runtime.server import begin, prefect_api
 with prefect_api(begin()) as url:
     print(url, flush=True)
 """
 
 CAMPAIGN = """
 import os, threading
-from flows.server import begin, prefect_api
+from flows.runtime.server import begin, prefect_api
 begun = begin()
 from prefect import flow, task
 from prefect.settings import get_current_settings
@@ -176,7 +176,7 @@ def test_a_killed_command_leaves_no_server_and_the_next_gets_one_of_its_own(home
 
 @pytest.mark.parametrize("ended_by", [signal.SIGKILL, signal.SIGTERM])
 def test_a_server_whose_starter_is_killed_at_once_ends_by_itself(home: Path, start: Start, ended_by: int) -> None:
-    command = start("from flows.server import begin; begin(); print('begun', flush=True); input()")
+    command = start("from flows.runtime.server import begin; begin(); print('begun', flush=True); input()")
     assert url_of(command) == "begun"
     assert servers(home)
     command.send_signal(ended_by)

@@ -11,8 +11,8 @@ from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools.validation import is_valid, is_valid_schema
 
 from flows.captions import Failure
-from flows.deployments import PROCESS, Deployment, deployments_of, job_variables
-from flows.running import FLOWS
+from flows.deploying.deployments import PROCESS, Deployment, deployments_of, job_variables
+from flows.registry import FLOWS
 from tasks.captions.wanting import ANY
 from tasks.configuration import Campaign, load, load_for_worker
 from tasks.configuration.example import EXAMPLE

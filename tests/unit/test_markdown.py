@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from flows.markdown import code, table
+from flows.display.markdown import code, table
 
 MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable("table")
 TEXTS = st.text(st.sampled_from("`|\\<>[]()!*_#~&; \n\r\t\u2028\0ahtp:/.w@é"), max_size=40) | st.text(max_size=40)

@@ -12,7 +12,7 @@ import prefect_settings
 import pytest
 from prefect.settings import Settings
 
-from flows.embedded_server import SETTINGS as EMBEDDED
+from flows.runtime.embedded_server import SETTINGS as EMBEDDED
 from infra.stack.settings import DEPLOYMENTS, read_settings, server_settings
 
 SERVERS = ("server-one-machine.env", "server-team.env")

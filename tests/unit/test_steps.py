@@ -7,8 +7,8 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.artifacts import artifact_key
-from flows.steps import MOST_TASK_RUNS, share_out, step
+from flows.display.artifacts import artifact_key
+from flows.runtime.steps import MOST_TASK_RUNS, share_out, step
 
 NAMES = st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,20}\Z")
 

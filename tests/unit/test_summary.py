@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 
-from flows.summary import in_markdown
+from flows.display.summary import in_markdown
 from tasks.configuration import Campaign
 
 NONE_SENT = dict.fromkeys(("sent", "answered", "refused", "failed", "in_flight", "unknown"), 0)

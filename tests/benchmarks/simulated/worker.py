@@ -34,7 +34,7 @@ _SLICES = 3
 """Groups of a slice, and slices at once, as `flows.asking` has them for a run of thousands."""
 
 _SHORTEST_SLEEP = CIVIL_DAY / 48
-"""Seconds between two batches that wait for their quota. `flows.running` sleeps less; here each costs real time."""
+"""Seconds between batches that wait for a quota. `flows.commands.running` sleeps less; here each costs real time."""
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,12 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.logging.loggers import flow_run_logger
-from prefect.states import Crashed
+from prefect.states import Cancelled, Crashed
 
-from flows.artifacts import artifact_key
-from flows.ending import is_ending
-from flows.markdown import code
+from flows.display.artifacts import artifact_key
+from flows.display.markdown import code
+from flows.runtime.cancelling import look_for_cancelling
+from flows.runtime.ending import is_cancelled, is_ending
 from tasks.captions.owners import dead, this_process
 
 _OWNER: Final = "earthscribe.owner"
@@ -44,7 +45,7 @@ class Hooks(TypedDict):
 
 
 def tell_begun(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:
-    """Gives a flow run its tags and its owner.
+    """Gives a flow run its tags and its owner, and has it look for its being cancelled.
 
     The tags are the campaign, the flow, and the captioner where only one works.
     """
@@ -53,6 +54,7 @@ def tell_begun(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> No
     with get_client(sync_client=True) as client:
         client.update_flow_run(flow_run.id, tags=sorted({*flow_run.tags, *(tag for tag in found if tag)}))
         client.update_flow_run_labels(flow_run.id, {_OWNER: this_process()})
+    look_for_cancelling(flow_run.id)
 
 
 def tell_unfinished(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:
@@ -60,6 +62,8 @@ def tell_unfinished(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) 
     del flow
     with get_client(sync_client=True) as client:
         _tell(client, flow_run, state)
+        if is_cancelled():  # Prefect takes what ends a run from within for a crash.
+            client.set_flow_run_state(flow_run.id, Cancelled(message="cancelled on request"), force=True)
 
 
 HOOKS: Final[Hooks] = {
@@ -112,7 +116,7 @@ def _ending(state: State[Any]) -> tuple[str, str]:
     """How a run ended, and what to do."""
     if state.is_failed():
         return "failed", "mend what the reason names, then run it again: it does what is missing"
-    if state.is_crashed() and not is_ending():
+    if state.is_crashed() and not (is_ending() or is_cancelled()):
         return "crashed", "run it again: it does what is missing"
     return "was ended before it was done", "run it again to go on: it does what is missing"
 

@@ -1,6 +1,6 @@
 """The process that is the embedded Prefect server: the API alone, on a free port of the loopback interface.
 
-Started by ``flows.server``, whose docstring says which locks it holds. Its runs are kept in
+Started by ``flows.runtime.server``, whose docstring says which locks it holds. Its runs are kept in
 ``PREFECT_HOME/prefect.db``, where a later ``prefect server start`` shows them.
 """
 
@@ -19,7 +19,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from flows.server import ENDING_SECONDS, take_lock
+from flows.runtime.server import ENDING_SECONDS, take_lock
 
 if TYPE_CHECKING:
     import uvicorn

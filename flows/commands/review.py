@@ -14,15 +14,15 @@ import pyarrow.compute as pc
 from aiohttp import web
 from numpy.typing import NDArray
 
-from flows.locking import stage
-from flows.report import write_report
-from flows.terminal import say
+from flows.display.report import write_report
+from flows.display.terminal import say
+from flows.runtime.locking import stage
 from tasks.captions.keeping import described, export, kept_ids, restore
 from tasks.captions.state import State, open_state
 from tasks.configuration import Campaign
 from tasks.errors import InputError
 from tasks.imagery.files import picture_path
-from tasks.imagery.table import read_rows
+from tasks.imagery.table import chips_of
 from tasks.places import dataset_of
 from tasks.planning.choosing import survey_of
 from tasks.planning.survey import Survey
@@ -32,7 +32,7 @@ from tasks.review.desk import Desk
 from tasks.review.queue import Standing, queue
 from tasks.review.server import LOOPBACK, application
 from tasks.statistics.patches import Counts
-from tasks.statistics.table import all_counts
+from tasks.statistics.table import all_counts, counts_of
 from tasks.storage import Place, reading
 
 _MAPS_KEPT = 64
@@ -111,28 +111,15 @@ def _desk(config: Campaign, state: State, dataset: Place, sample: int, seed: int
     }
     entries = queue(_standing(config, state, dataset), dominant, sample=sample, seed=seed)
     wanted = pa.array(sorted({entry.tile_id for entry in entries}), pa.string())
-    counts: dict[str, Counts] = {}
-    for ids, counted in all_counts(dataset):
-        hits = pc.is_in(ids, value_set=wanted)
-        counts |= zip(ids.filter(hits).to_pylist(), counted[hits.to_numpy(zero_copy_only=False)], strict=True)
     tiles = read_tiles(dataset)
     tiles = tiles.filter(pc.is_in(tiles.column("tile_id"), value_set=wanted))
     return Desk(
         state,
-        _Tiles(dataset, tiles, counts, survey_of(config), _chips(dataset, wanted)),
+        _Tiles(dataset, tiles, counts_of(dataset, wanted), survey_of(config), chips_of(dataset, wanted)),
         {captioner.name: captioner.recipe for captioner in config.captioners},
         entries,
         lambda: datetime.now(UTC).isoformat(timespec="seconds"),
     )
-
-
-def _chips(dataset: Place, wanted: pa.Array) -> dict[str, str]:
-    """The chips of the wanted tiles that have one, by tile ID."""
-    chips: dict[str, str] = {}
-    for batch in read_rows(dataset, ["tile_id", "chip"]):
-        rows = batch.filter(pc.is_in(batch.column("tile_id"), value_set=wanted)).to_pylist()
-        chips |= {row["tile_id"]: row["chip"] for row in rows if row["chip"] is not None}
-    return chips
 
 
 def _standing(config: Campaign, state: State, dataset: Place) -> Iterator[Standing]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from prefect.artifacts import create_markdown_artifact
 from prefect.context import FlowRunContext
 
-from flows.artifacts import artifact_key
-from flows.markdown import code
+from flows.display.artifacts import artifact_key
+from flows.display.markdown import code
 from tasks.captions.keeping import described, kept_ids
 from tasks.captions.state import State
 from tasks.configuration import Campaign

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from flows.terminal import warn
+from flows.display.terminal import warn
 from tasks.asking.accounts import campaign_of, endpoint_name, ledger_of, limits_of
 from tasks.asking.forecast import USUAL_TOKENS, Demand, days_to_go, demand
 from tasks.captions.claims import claimed

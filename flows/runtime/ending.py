@@ -37,6 +37,7 @@ _reports: list[Callable[[], object]] = []
 _told = threading.Event()
 _received: list[int] = []
 _signalled = threading.Event()
+_cancelled = threading.Event()
 
 
 def end_on_signals() -> None:
@@ -82,9 +83,21 @@ def reporting_interruption(report: Callable[[], object]) -> Iterator[None]:
 
 
 def heed() -> None:
-    """Ends the command in order, if it was told to and some library has swallowed the word."""
+    """Ends the command in order, if it was told to and some library has swallowed the word, or its run is cancelled."""
     if _received:
         _raise(_received[0])
+    if _cancelled.is_set():
+        raise SystemExit(EXIT_CODES[signal.SIGTERM])
+
+
+def cancel() -> None:
+    """Ends the flow run of this process in order, the next time that it heeds."""
+    _cancelled.set()
+
+
+def is_cancelled() -> bool:
+    """Whether the flow run of this process was cancelled, and not by a signal."""
+    return _cancelled.is_set()
 
 
 def is_ending() -> bool:

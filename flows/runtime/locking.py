@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from flows.terminal import say
+from flows.display.terminal import say
 from tasks.configuration import Campaign
 from tasks.database import locked_on_all_machines
 from tasks.errors import InputError

@@ -10,7 +10,7 @@ from typing import Any, get_args
 import numpy as np
 import pyarrow.compute as pc
 
-from flows.terminal import warn
+from flows.display.terminal import warn
 from tasks.asking.accounts import ledger_of
 from tasks.asking.forecast import Demand, WindowKind, days_to_go, demand
 from tasks.asking.material import gather

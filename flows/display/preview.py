@@ -16,7 +16,7 @@ from tasks.configuration import Campaign, StacImagery
 from tasks.errors import SourceError
 from tasks.imagery.bands import COPERNICUS
 from tasks.imagery.files import picture_path
-from tasks.imagery.table import read_rows
+from tasks.imagery.table import chips_of
 from tasks.places import dataset_of
 from tasks.planning.survey import Survey
 from tasks.planning.table import KEPT, STATUSES, read_tiles
@@ -24,7 +24,7 @@ from tasks.preview.cards import Caption, Card
 from tasks.preview.choice import choose
 from tasks.preview.page import Page, render
 from tasks.statistics.patches import Counts
-from tasks.statistics.table import all_counts
+from tasks.statistics.table import all_counts, counts_of
 from tasks.storage import Place, reading, write
 
 
@@ -72,11 +72,7 @@ def _choose(kept: pa.Table, dataset: Place) -> tuple[pa.Table, dict[str, Counts]
     picked = choose(tile_ids.to_pylist(), kept.column("split").to_pylist(), dominant)
     chosen = kept.take(pa.array(picked, pa.int64()))
     wanted = chosen.column("tile_id").combine_chunks()
-    found: dict[str, Counts] = {}
-    for ids, counts in all_counts(dataset):
-        hits = pc.is_in(ids, value_set=wanted)
-        found |= zip(ids.filter(hits).to_pylist(), counts[hits.to_numpy(zero_copy_only=False)], strict=True)
-    return chosen, found
+    return chosen, counts_of(dataset, wanted)
 
 
 def _captions(config: Campaign, kept: list[str], chosen: set[str]) -> tuple[Mapping[str, list[Caption]], int]:
@@ -128,14 +124,9 @@ def _cards(
 def _images(dataset: Place, chosen: pa.Table) -> dict[str, NDArray[np.uint8]]:
     """The pictures of the chips of the chosen tiles, by tile ID."""
     images: dict[str, NDArray[np.uint8]] = {}
-    wanted = chosen.column("tile_id").combine_chunks()
-    for batch in read_rows(dataset, ["tile_id", "chip"]):
-        rows = batch.filter(
-            pc.and_(pc.is_in(batch.column("tile_id"), value_set=wanted), batch.column("chip").is_valid())
-        )
-        for row in rows.to_pylist():
-            with reading(dataset.join(picture_path(row["chip"]))) as stream, Image.open(stream) as picture:
-                images[row["tile_id"]] = np.asarray(picture.convert("RGB"))
+    for tile_id, chip in chips_of(dataset, chosen.column("tile_id").combine_chunks()).items():
+        with reading(dataset.join(picture_path(chip))) as stream, Image.open(stream) as picture:
+            images[tile_id] = np.asarray(picture.convert("RGB"))
     return images
 
 

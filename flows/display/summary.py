@@ -10,11 +10,11 @@ from typing import Any
 from prefect.artifacts import create_markdown_artifact
 from prefect.context import FlowRunContext
 
-from flows.artifacts import artifact_key
-from flows.markdown import code, table
-from flows.preview import preview_place
-from flows.report import report_place
-from flows.status import status
+from flows.display.artifacts import artifact_key
+from flows.display.markdown import code, table
+from flows.display.preview import preview_place
+from flows.display.report import report_place
+from flows.display.status import status
 from tasks.configuration import Campaign
 from tasks.places import dataset_of
 from tasks.storage import Place, exists
@@ -33,7 +33,7 @@ def in_markdown(config: Campaign, found: Mapping[str, Any]) -> str:
 
     Args:
         config: the campaign.
-        found: what `flows.status.status` gives.
+        found: what `flows.display.status.status` gives.
     """
     sources = found["statistics"]
     lines = [

@@ -13,34 +13,17 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import Cancelled
 
-from flows.campaign import campaign
-from flows.captions import captions
-from flows.ending import INTERRUPTED, reporting_interruption
-from flows.hooks import close_dead_runs
-from flows.imagery import imagery
-from flows.outcome import Outcome
-from flows.plan import plan
-from flows.release import release
-from flows.statistics import statistics
-from flows.terminal import say
-from flows.verification import verification
+from flows.display.terminal import say
+from flows.registry import FLOWS
+from flows.runtime.ending import INTERRUPTED, reporting_interruption
+from flows.runtime.hooks import close_dead_runs
+from flows.runtime.outcome import Outcome
 from tasks.configuration import Campaign
 from tasks.errors import EarthscribeError
 from tasks.quota.days import day_seconds
 
 _BETWEEN: Final = 1 / 20
 """Part of a day between two batches of a captioner: where slots come back one by one, a twentieth of them is enough."""
-
-FLOWS: Mapping[str, Flow[Any, Any]] = {
-    "campaign": campaign,
-    "plan": plan,
-    "statistics": statistics,
-    "imagery": imagery,
-    "captions": captions,
-    "verification": verification,
-    "release": release,
-}
-"""Our flows, by name."""
 
 
 def run_flow(name: str, config: Campaign, parameters: Mapping[str, Any]) -> Outcome:

@@ -1,7 +1,7 @@
 """What is deployed of a campaign: every flow, and a daily batch for each captioner that asks endpoints.
 
-``flows.registering`` brings them to a server; ``deployments/prefect.yaml`` holds the same for the example that
-``earthscribe init`` writes.
+``flows.deploying.registering`` brings them to a server; ``deployments/prefect.yaml`` holds the same for the example
+that ``earthscribe init`` writes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from prefect.client.schemas.objects import ConcurrencyLimitStrategy
 from prefect.client.schemas.schedules import CronSchedule
 
 from flows.captions import captions
-from flows.running import FLOWS
+from flows.registry import FLOWS
 from tasks.configuration import Campaign, Captioner, Quota
 from tasks.configuration.values import CALENDAR_FREE_WINDOWS
 

@@ -22,7 +22,7 @@ from prefect.artifacts import (
 from prefect.context import FlowRunContext
 from prefect.exceptions import PrefectException
 
-from flows.markdown import code
+from flows.display.markdown import code
 from tasks.captions.state import Caption
 from tasks.configuration import Campaign
 

@@ -1,8 +1,8 @@
 """The Prefect server that a command reports to.
 
 Where Prefect is pointed at a server, that one is used. Otherwise the commands of one user share an embedded server: the
-first that needs it starts it (``flows.embedded_server``), the last to end ends it. Who uses it is told by locks alone,
-which the kernel drops whatever ends a process, so nothing has to be tidied up after a crash. The files lie in
+first that needs it starts it (``flows.runtime.embedded_server``), the last to end ends it. Who uses it is told by locks
+alone, which the kernel drops whatever ends a process, so nothing has to be tidied up after a crash. The files lie in
 ``PREFECT_HOME/earthscribe-server`` and are never removed, since a lock belongs to the file and not to its name:
 
 ``users``
@@ -205,7 +205,7 @@ def _launch(folder: Path, start: int) -> subprocess.Popen[bytes]:
     with (folder / "server.log").open("wb") as log:
         return subprocess.Popen(  # noqa: S603 - our own module in this interpreter
             # -P: a folder that happens to hold a `types.py` must not break the server that is started from it.
-            [sys.executable, "-P", "-m", "flows.embedded_server", str(folder), str(start)],
+            [sys.executable, "-P", "-m", "flows.runtime.embedded_server", str(folder), str(start)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -24,8 +24,16 @@ from prefect.utilities.schema_tools.validation import is_valid
 from prefect.workers.process import ProcessWorker
 
 from flows.captions import captions
-from flows.deployments import HEARTBEAT_SECONDS, PROCESS, TAG, Deployment, batch_name, deployments_of, job_variables
-from flows.outcome import COMPLETED_WITH_FAILURES, QUOTA_REACHED
+from flows.deploying.deployments import (
+    HEARTBEAT_SECONDS,
+    PROCESS,
+    TAG,
+    Deployment,
+    batch_name,
+    deployments_of,
+    job_variables,
+)
+from flows.runtime.outcome import COMPLETED_WITH_FAILURES, QUOTA_REACHED
 from tasks.configuration import Campaign
 from tasks.errors import EarthscribeError, InputError
 

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from flows.artifacts import ProgressArtifact
+from flows.display.artifacts import ProgressArtifact
 
 _console: Final = Console(stderr=True, highlight=False, soft_wrap=True, quiet=True)
 _shown = threading.Event()

@@ -18,8 +18,8 @@ import xarray as xr
 from distributed import Client, KilledWorker
 from distributed.comm.core import CommClosedError
 
-from flows.cluster import close, connect, local_client, refuse_other_versions
-from flows.terminal import say, warn
+from flows.display.terminal import say, warn
+from flows.runtime.cluster import close, connect, local_client, refuse_other_versions
 from tasks.configuration.models import Cluster
 from tasks.errors import ClusterError, ClusterLostError, EarthscribeError, InputError
 from tasks.statistics.access import ShareAccess

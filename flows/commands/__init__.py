@@ -1,0 +1,1 @@
+"""What the command line does beside the flows: running them, and looking at what they have made."""

@@ -1,0 +1,1 @@
+"""The deployments of a campaign, and how they come to a server."""
