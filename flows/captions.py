@@ -162,7 +162,7 @@ def caption_tiles(config: Campaign, wishes: Wishes | None = None, most: int = MO
                     outcome = outcome.then(_caption_by_asking(config, part, state, ledger, gate, share, ahead))
         finally:
             with stage(config):
-                step("write the captions", lambda: export(state, names, dataset), "captions")
+                step("write the captions", lambda: export(state, names, dataset))
     if wishes.max_requests is not None and gate.budget is not None:
         outcome = outcome.then(Outcome(attempts=wishes.max_requests - gate.budget))
     return outcome

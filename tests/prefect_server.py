@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,9 +17,12 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from tests.once import prefect_database
 
 PROMPT = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -99,8 +103,10 @@ def wait_for(client: SyncPrefectClient, run: UUID, *states: str, seconds: float 
 
 
 @contextlib.contextmanager
-def serve_prefect(home: Path) -> Iterator[PrefectServer]:
-    """Serves for the block's length, with its database in a folder that is empty."""
+def serve_prefect(factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    """Serves for the block's length, with a database of its own."""
+    home = factory.mktemp("prefect")
+    shutil.copy(prefect_database(factory), home)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -17,6 +17,7 @@ from tests.benchmarks import (
     release,
     requests,
     resume,
+    reviewing,
     sparse,
 )
 from tests.benchmarks.measuring import Figure
@@ -40,6 +41,7 @@ BENCHMARKS: Mapping[str, Callable[[Sizes, Path], list[Figure]]] = {
     "growth": growth.growth,
     "whole-campaign": campaigns.whole_campaign,
     "checks": checking.check_captions,
+    "next-caption": reviewing.next_caption,
     "dispatch": dispatch.dispatch,
     "dispatch-with-faults": dispatch.faults,
     "resume": resume.resume,

@@ -33,6 +33,8 @@ class Sizes:
         done: tiles that have captions already, fewer and more.
         scene_side: metres along one side of a made scene.
         pairs: pairs of a release.
+        queued: captions of a review.
+        verdicts: how many of them are judged.
     """
 
     rounds: int
@@ -58,6 +60,8 @@ class Sizes:
     done: tuple[int, int]
     scene_side: int
     pairs: int
+    queued: int
+    verdicts: int
 
 
 FULL = Sizes(
@@ -84,6 +88,8 @@ FULL = Sizes(
     done=(10_000, 163_488),
     scene_side=40_960,
     pairs=10_000,
+    queued=10_000,
+    verdicts=100,
 )
 
 QUICK = Sizes(
@@ -110,4 +116,6 @@ QUICK = Sizes(
     done=(10, 300),
     scene_side=20_480,
     pairs=20,
+    queued=30,
+    verdicts=3,
 )

@@ -99,7 +99,6 @@ class Demo:
     """The first command of a machine: nothing is there, no server runs."""
 
     ended: Ended
-    home: Path
     folder: Path
     left_running: list[list[str]]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -12,20 +13,11 @@ from pathlib import Path
 import pytest
 from campaigns import Campaign
 from commands import Commands, Demo, Ended, processes_of
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from tasks.scene import write_scene
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+from tests.browsers import NoBrowserError, headless_browser
+from tests.once import once, prefect_database
 
 
 @pytest.fixture(scope="session")
@@ -33,25 +25,29 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What commands find in their environment: a Prefect home of their own, and nothing of the tester's Prefect."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     home = tmp_path_factory.mktemp("prefect-home")
+    shutil.copy(prefect_database(tmp_path_factory), home)
     return kept | {"PREFECT_HOME": str(home), "XDG_STATE_HOME": str(home), "COLUMNS": "100"}
 
 
 @pytest.fixture(scope="session")
 def demo(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    """`earthscribe demo`, before any other command. It makes the Prefect database that all others use."""
-    folder = tmp_path_factory.mktemp("demo")
-    run = [sys.executable, "-m", "flows", "demo", "--out", "here"]
-    done = subprocess.run(run, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    ended = Ended(done.returncode, done.stdout, done.stderr)
-    return Demo(ended, Path(environment["PREFECT_HOME"]), folder / "here", processes_of(environment["PREFECT_HOME"]))
+    """`earthscribe demo` as the first command of a machine; its folder is not to be changed."""
+
+    def make(folder: Path) -> None:
+        home = {"PREFECT_HOME": str(folder / "home"), "XDG_STATE_HOME": str(folder / "home")}
+        run = [sys.executable, "-m", "flows", "demo", "--out", "here"]
+        done = subprocess.run(run, cwd=folder, env=environment | home, capture_output=True, text=True, check=False)
+        left_running = processes_of(home["PREFECT_HOME"])
+        (folder / "told.json").write_text(json.dumps([done.returncode, done.stdout, done.stderr, left_running]))
+
+    folder = once(tmp_path_factory, "demo", make)
+    code, stdout, stderr, left_running = json.loads((folder / "told.json").read_text())
+    return Demo(Ended(code, stdout, stderr), folder / "here", left_running)
 
 
 @pytest.fixture(scope="session")
-def earthscribe(
-    environment: dict[str, str], demo: Demo, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Commands]:
+def earthscribe(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
     """Runs commands."""
-    del demo  # first of all
     # What `flows.cli` sets before it imports Prefect.
     quiet = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL", "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore"}
     with subprocess.Popen(
@@ -87,13 +83,10 @@ def campaign(counted: Campaign, tmp_path: Path) -> Campaign:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """A headless browser."""
-    executable = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if executable is None:
-        reason = f"needs a browser: none of {', '.join(BROWSERS)} is on the path"
+    try:
+        with headless_browser() as browser:
+            yield browser
+    except NoBrowserError as error:
         if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=QUIET)
-        yield browser
-        browser.close()
+            pytest.fail(str(error))
+        pytest.skip(str(error))

@@ -40,11 +40,10 @@ _Found = TypeVar("_Found")
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
-    home = tmp_path_factory.mktemp("prefect")
-    with serve_prefect(home) as server:
+    with serve_prefect(tmp_path_factory) as server:
         with server.client() as client:
             client.create_work_pool(WorkPoolCreate(name=POOL, type="process"))
-        with server.worker(POOL, home):
+        with server.worker(POOL, server.home):
             yield server
 
 

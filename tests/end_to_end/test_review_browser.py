@@ -10,9 +10,9 @@ import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
-from review_desk import HOSTILE, caption, desk_with, serving
 
 from tasks.review.desk import Desk
+from tests.review_desk import HOSTILE, caption, desk_with, serving
 
 TEXTS = ["Snow and water fill the tile.", HOSTILE, "Trees cover most of the scene, with grassland in the south."]
 COUNT = 10_000

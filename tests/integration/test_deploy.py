@@ -38,7 +38,7 @@ BLOCK = "prefect-secret:planted-key"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
-    with serve_prefect(tmp_path_factory.mktemp("prefect")) as served:
+    with serve_prefect(tmp_path_factory) as served:
         yield served
 
 
