@@ -7,7 +7,7 @@ the file only refers to, as ``${NAME}`` or ``prefect-secret:BLOCK``, is not writ
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 MASK = "********"
@@ -21,7 +21,17 @@ REFERENCE_FORM = rf"^(\$\{{[A-Za-z_][A-Za-z0-9_]*\}}|{SECRET_BLOCK}.+)$"
 """What `is_reference` takes, as a regular expression of a JSON schema."""
 
 _SECRET_WORDS = {"key", "token", "sig", "sas", "pwd", "pass", "auth", "jwt", "cookie"}
-_SECRET_PARTS = re.compile(r"secret|passw|passphrase|credential|signature|apikey|accesskey|authorization")
+_PARTS = ("secret", "passw", "passphrase", "credential", "signature", "apikey", "accesskey", "authorization")
+_SECRET_PARTS = re.compile("|".join(_PARTS))
+
+
+def _in_any_case(words: Iterable[str]) -> str:
+    """A pattern of words in upper and lower case, without the flag for it, which patterns of schemas do not have."""
+    return "|".join("".join(f"[{letter.upper()}{letter}]" for letter in word) for word in sorted(words))
+
+
+SECRET_KEY_FORM = rf"{_in_any_case(_PARTS)}|(^|[^A-Za-z])({_in_any_case(_SECRET_WORDS)})([^A-Za-z]|$)"
+"""Nearly what `is_secret_key` takes, as a regular expression of a JSON schema; ``authKey`` it does not see."""
 _USER_INFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)(?P<user>[^\s/?#@:]*)(?::(?P<password>[^\s/?#]*))?@", re.I)
 _DATABASE_USER_INFO = re.compile(r"(?P<scheme>postgresql[a-z0-9+]*://)(?P<user>[^@:]*)(?::(?P<password>.*))?@", re.I)
 _QUERY = re.compile(r"(?P<name>[?&;](?P<key>[^=&;\s]+)=)(?P<value>[^&;#\s]*)")

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from tasks.configuration.masking import REFERENCE_FORM, SECRET_BLOCK, mask
+from tasks.configuration.masking import REFERENCE_FORM, SECRET_BLOCK, SECRET_KEY_FORM, mask
 
 MERCATOR_LATITUDE = 85.0511287798066
 """Web Mercator ends at this latitude, in degrees: arctan(sinh(pi))."""
@@ -74,8 +74,11 @@ class Options(dict[str, Any]):
         return repr(mask(dict(self)))
 
 
-OpenMapping = Annotated[dict[str, Any], AfterValidator(Options)]
-"""Keys of somebody else's: fsspec's options, a model's parameters."""
+_NO_SECRETS = {"patternProperties": {SECRET_KEY_FORM: {"pattern": REFERENCE_FORM}}}
+_OPEN = {"type": "object", **_NO_SECRETS, "additionalProperties": _NO_SECRETS}
+
+OpenMapping = Annotated[dict[str, Any], AfterValidator(Options), WithJsonSchema(_OPEN)]
+"""Keys of somebody else's: fsspec's options, a model's parameters. As for `Key`, a form takes no secrets in them."""
 
 Bounds = tuple[float, float, float, float]
 """West, south, east, north in degrees; west > east crosses the antimeridian."""
@@ -143,7 +146,10 @@ def _database(value: str) -> str:
     return value
 
 
-Database = Annotated[str, AfterValidator(_database)]
+_NO_PASSWORD = {"type": "string", "pattern": r"^(?![a-z0-9+]+://[^/@]*:(?!\$\{)[^@]*@)"}
+
+Database = Annotated[str, AfterValidator(_database), WithJsonSchema(_NO_PASSWORD)]
+"""As for `Key`, a form takes a password as ``${NAME}`` alone."""
 
 
 def _folder_or_bucket(value: str) -> str:

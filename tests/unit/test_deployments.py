@@ -86,6 +86,10 @@ def test_every_flow_has_a_deployment_whose_parameters_suit_its_form(tmp_path: Pa
         {"retry_failed": "all"},
         {"config": {"captioners": [asking(api_key="sk-written-out")]}},
         {"config": {"captioners": [asking(concurrency=0)]}},
+        {"config": {"storage_options": {"secret": "written-out"}}},
+        {"config": {"storage_options": {"client_kwargs": {"awsSecretAccessKey": "written-out"}}}},
+        {"config": {"state": "postgresql://me:written-out@host/db"}},
+        {"config": {"ledger": "postgresql://me:written/@out@host/db"}},
         {"config": {"tiles": {"min_valid": 1.5}}},
         {"config": {"tiles": {"grid": "hexagons"}}},
     ],
@@ -95,6 +99,16 @@ def test_the_form_refuses_what_a_run_would(tmp_path: Path, wrong: dict[str, Any]
     schema = parameter_schema(FLOWS["captions"]).model_dump(exclude_unset=True)
     assert is_valid({"config": written}, schema)
     assert not is_valid(wrong | {"config": written | wrong.get("config", {})}, schema)
+
+
+def test_the_form_takes_secrets_by_their_names(tmp_path: Path) -> None:
+    schema = parameter_schema(FLOWS["captions"]).model_dump(exclude_unset=True)
+    named = {
+        "storage_options": {"key": "${KEY}", "secret": "${SECRET}", "anon": False, "client_kwargs": {"token": "${T}"}},
+        "state": "postgresql://me:${PASSWORD}@host/db",
+        "ledger": "${LEDGER}",
+    }
+    assert is_valid({"config": campaign(tmp_path, asking()).written | named}, schema)
 
 
 def test_the_form_offers_every_code_of_failures() -> None:
