@@ -6,6 +6,7 @@ A zoom-14 pixel is 9.5546 m at the equator times the cosine of the latitude on t
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -34,6 +35,9 @@ EARTH_CIRCUMFERENCE = 2 * np.pi * 6378137.0
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int32]
+
+_BLOCKS_AT_ONCE = 4096
+"""Blocks expanded to tiles at a time: a million tiles, 8 MB of coordinates each way."""
 
 _TILE_ID = re.compile(r"(0|[1-9]\d{0,4})_(0|[1-9]\d{0,4})")
 
@@ -109,3 +113,36 @@ def morton_order(x: Ints, y: Ints) -> NDArray[np.intp]:
         key |= (row >> source & one) << np.uint64(2 * bit + 1)
     low = np.uint64(BLOCK_TILES - 1)
     return np.argsort((key << np.uint64(8)) | ((row & low) << np.uint64(4)) | (column & low), kind="stable")
+
+
+def tiles_of_blocks(
+    blocks: NDArray[np.int64], holds: Callable[[Floats, Floats], NDArray[np.bool_]]
+) -> Iterator[tuple[Ints, Ints]]:
+    """The tiles of zoom-10 blocks whose centres are held, in batches.
+
+    Args:
+        blocks: columns and rows of blocks, shape (n, 2), no block twice.
+        holds: which of given points (degrees) are in.
+    """
+    row, column = np.divmod(np.arange(BLOCK_TILES**2), BLOCK_TILES)
+    for start in range(0, len(blocks), _BLOCKS_AT_ONCE):
+        some = blocks[start : start + _BLOCKS_AT_ONCE] * BLOCK_TILES
+        x = (some[:, :1] + column).ravel().astype(np.int32)
+        y = (some[:, 1:] + row).ravel().astype(np.int32)
+        held = holds(*centres(x, y))
+        if held.any():
+            yield x[held], y[held]
+
+
+def blocks_within(bounds: Sequence[tuple[float, float, float, float]]) -> NDArray[np.int64]:
+    """Columns and rows (n, 2) of the zoom-10 blocks that touch boxes (west, south, east, north), each once."""
+    found = []
+    for west, south, east, north in bounds:
+        x, y = tile_under(np.array([west, east]), np.array([north, south]))
+        columns = np.arange(x[0] // BLOCK_TILES, x[1] // BLOCK_TILES + 1)
+        rows = np.arange(y[0] // BLOCK_TILES, y[1] // BLOCK_TILES + 1)
+        found.append(np.stack(np.meshgrid(columns, rows), axis=-1).reshape(-1, 2))
+    if not found:
+        return np.empty((0, 2), dtype=np.int64)
+    # Sorted by row, then column: north to south, west to east.
+    return np.unique(np.concatenate(found).astype(np.int64)[:, ::-1], axis=0)[:, ::-1]

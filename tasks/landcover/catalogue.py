@@ -22,14 +22,15 @@ from tasks.grid import (
     TILE_SIZE,
     Floats,
     Ints,
+    blocks_within,
     latitude_of_edge,
     longitude_of_edge,
     pixel_latitudes,
     pixel_longitudes,
+    tiles_of_blocks,
 )
 from tasks.landcover.classes import ClassTable, Layout
 from tasks.landcover.headers import Header, read_header, unplaced_allowed
-from tasks.planning.areas import blocks_within, tiles_of_blocks
 from tasks.storage import Place, asking, filesystem
 
 _WORLDCOVER = re.compile(

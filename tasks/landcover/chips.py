@@ -18,12 +18,10 @@ from rasterio.warp import transform as transform_points
 
 from tasks.errors import InputError, SourceError
 from tasks.landcover.catalogue import Raster, list_rasters
-from tasks.landcover.classes import N_IDS, NO_DATA, ClassTable
+from tasks.landcover.classes import NO_DATA, ClassTable
 from tasks.landcover.coding import UnknownCodeError, to_ids
 from tasks.landcover.headers import gdal_reason, unplaced_allowed
 from tasks.landcover.reading import opened_chip
-from tasks.statistics.counting import count_cells
-from tasks.statistics.patches import Counts, patch_counts
 from tasks.storage import Place, reading
 
 SUFFIXES = (".tif", ".tiff", ".png")
@@ -45,47 +43,6 @@ class Chip:
 
     tile_id: str
     raster: Raster
-
-
-@dataclass(frozen=True)
-class ChipChunk:
-    """Chips that one Dask task counts.
-
-    Attributes:
-        rasters: the files.
-        table: the product.
-    """
-
-    rasters: tuple[Raster, ...]
-    table: ClassTable
-
-    def __len__(self) -> int:
-        return len(self.rasters)
-
-    def count(self) -> Counts:
-        """Counts of each chip, shape (n, 6, 12).
-
-        Raises:
-            SourceError: names every chip that cannot be used.
-        """
-        counts: Counts = np.zeros((len(self.rasters), 6, N_IDS), dtype=np.int32)
-        reasons: dict[str, str] = {}
-        for index, raster in enumerate(self.rasters):
-            try:
-                counts[index] = count_map(read_chip(raster, self.table))
-            except SourceError as error:
-                reasons |= error.reasons
-        if reasons:
-            raise SourceError(reasons)
-        return counts
-
-    def maps(self) -> list[NDArray[np.uint8]]:
-        """Class ids of each chip's pixels.
-
-        Raises:
-            SourceError: a chip cannot be used.
-        """
-        return [read_chip(raster, self.table) for raster in self.rasters]
 
 
 def find_chips(source: Place) -> list[Chip]:
@@ -172,20 +129,6 @@ def read_chip(raster: Raster, table: ClassTable) -> NDArray[np.uint8]:
     if height % 4 or width % 4 or not height or not width:
         raise SourceError({raster.name: f"is {width} x {height} px; expected sides that can be divided by four"})
     return ids
-
-
-def count_map(ids: NDArray[np.uint8]) -> Counts:
-    """Counts (6, 12) of a map of class ids whose sides can be divided by four."""
-    height, width = ids.shape
-    cells = count_cells(
-        ids,
-        np.arange(height),
-        np.arange(width),
-        row_edges=np.arange(4) * (height // 4),
-        column_edges=np.arange(4) * (width // 4),
-        ids={index: index for index in range(N_IDS)},
-    )
-    return patch_counts(cells)
 
 
 def _read_geotiff(raster: Raster, table: ClassTable) -> NDArray[np.uint8]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,21 +16,18 @@ from shapely.geometry.base import BaseGeometry
 
 from tasks.errors import InputError
 from tasks.grid import (
-    BLOCK_TILES,
     LATITUDE_LIMIT,
     TILES,
     Floats,
     Ints,
-    centres,
+    blocks_within,
     latitude_of_edge,
     longitude_of_edge,
     parse_tile_id,
     tile_numbers,
     tile_under,
+    tiles_of_blocks,
 )
-
-_BLOCKS_AT_ONCE = 4096
-"""Blocks expanded to tiles at a time: a million tiles, 8 MB of coordinates each way."""
 
 
 class Area(Protocol):
@@ -95,39 +92,6 @@ class TileList:
         _, first = np.unique(tile_numbers(self.x, self.y), return_index=True)
         first.sort()
         yield self.x[first], self.y[first]
-
-
-def tiles_of_blocks(
-    blocks: NDArray[np.int64], holds: Callable[[Floats, Floats], NDArray[np.bool_]]
-) -> Iterator[tuple[Ints, Ints]]:
-    """The tiles of zoom-10 blocks whose centres are held, in batches.
-
-    Args:
-        blocks: columns and rows of blocks, shape (n, 2), no block twice.
-        holds: which of given points (degrees) are in.
-    """
-    row, column = np.divmod(np.arange(BLOCK_TILES**2), BLOCK_TILES)
-    for start in range(0, len(blocks), _BLOCKS_AT_ONCE):
-        some = blocks[start : start + _BLOCKS_AT_ONCE] * BLOCK_TILES
-        x = (some[:, :1] + column).ravel().astype(np.int32)
-        y = (some[:, 1:] + row).ravel().astype(np.int32)
-        held = holds(*centres(x, y))
-        if held.any():
-            yield x[held], y[held]
-
-
-def blocks_within(bounds: Sequence[tuple[float, float, float, float]]) -> NDArray[np.int64]:
-    """Columns and rows (n, 2) of the zoom-10 blocks that touch boxes (west, south, east, north), each once."""
-    found = []
-    for west, south, east, north in bounds:
-        x, y = tile_under(np.array([west, east]), np.array([north, south]))
-        columns = np.arange(x[0] // BLOCK_TILES, x[1] // BLOCK_TILES + 1)
-        rows = np.arange(y[0] // BLOCK_TILES, y[1] // BLOCK_TILES + 1)
-        found.append(np.stack(np.meshgrid(columns, rows), axis=-1).reshape(-1, 2))
-    if not found:
-        return np.empty((0, 2), dtype=np.int64)
-    # Sorted by row, then column: north to south, west to east.
-    return np.unique(np.concatenate(found).astype(np.int64)[:, ::-1], axis=0)[:, ::-1]
 
 
 def _blocks_touching(geometry: BaseGeometry) -> NDArray[np.int64]:

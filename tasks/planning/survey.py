@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from tasks.grid import Ints, morton_order
 from tasks.landcover.catalogue import Catalogue, Raster, catalogue
-from tasks.landcover.chips import Chip, ChipChunk, find_chips
+from tasks.landcover.chips import Chip, find_chips
 from tasks.landcover.classes import ClassTable
 from tasks.statistics.blocks import GridChunk
+from tasks.statistics.chips import ChipChunk
 from tasks.statistics.dataset import split_into_chunks
 from tasks.statistics.jobs import MOST_JOBS, Job, chip_jobs, grid_jobs
 from tasks.storage import Place

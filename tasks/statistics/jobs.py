@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from tasks.errors import SourceError
 from tasks.grid import Ints, morton_order
 from tasks.landcover.catalogue import Catalogue, Raster
-from tasks.landcover.chips import ChipChunk
 from tasks.landcover.classes import ClassTable
 from tasks.statistics.blocks import GridChunk
+from tasks.statistics.chips import ChipChunk
 from tasks.statistics.dataset import Chunk, lazy_statistics, split_into_chunks
 from tasks.statistics.table import Provenance, file_name, statistics_folder, write_statistics
 from tasks.storage import Place

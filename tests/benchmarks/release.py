@@ -23,7 +23,6 @@ from tasks.imagery.bands import BANDS
 from tasks.imagery.files import Chip, map_path, picture_path, write_chip
 from tasks.imagery.table import Row, write_rows
 from tasks.imagery.warping import tile_transform
-from tasks.landcover.chips import count_map
 from tasks.landcover.classes import class_table
 from tasks.planning.plan import grid_rings
 from tasks.planning.survey import survey
@@ -36,6 +35,7 @@ from tasks.release.selection import Selection, select
 from tasks.release.shards import write_shard
 from tasks.release.viewer import opened_table
 from tasks.scene import write_scene
+from tasks.statistics.chips import count_map
 from tasks.statistics.table import Provenance, statistics_folder, write_statistics
 from tasks.storage import Place, place
 from tests.benchmarks.commands import run

@@ -14,9 +14,10 @@ from PIL import Image
 from rasters import SATLAS, as_raster, noise, sliced_counts, write_raster
 
 from tasks.errors import InputError, SourceError
-from tasks.landcover.chips import ChipChunk, chip_id, find_chips, footprints, read_chip
+from tasks.landcover.chips import chip_id, find_chips, footprints, read_chip
 from tasks.landcover.classes import COLOURS, ClassTable, built_in_products
 from tasks.landcover.pictures import palette_png
+from tasks.statistics.chips import ChipChunk
 from tasks.storage import Place
 
 TERRAMESH = built_in_products()["terramesh"]

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasters import SATLAS, WORLDCOVER, noise, sliced_counts
 
-from tasks.landcover.chips import count_map
 from tasks.landcover.coding import UnknownCodeError, to_ids
+from tasks.statistics.chips import count_map
 from tasks.statistics.counting import count_cells
 from tasks.statistics.patches import PATCHES, patch_counts
 
