@@ -26,6 +26,15 @@ NEEDED_BY_COMMANDS = (
     "flows.commands.explain",
     "flows.commands.shown",
     "flows.display.status",
+    # Of these, what a flow run imports when it begins.
+    "prefect.flow_engine",
+    "prefect.task_engine",
+    "prefect.utilities.visualization",
+    "anyio._backends._asyncio",
+    "fastapi",
+    "distributed.http.scheduler.prometheus.core",
+    "distributed.http.worker.prometheus.core",
+    "PIL.PngImagePlugin",
 )
 
 
