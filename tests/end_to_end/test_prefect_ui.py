@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,6 +31,8 @@ POOL = "earthscribe"
 TILES = 60
 """Tiles of the made scene that are kept here."""
 
+NOWHERE = "http://127.0.0.1:9/v1"
+
 HOSTILE = {
     "<img src=x onerror=alert(1)>.tif": "see http://evil.example/a",
     "![i](http://evil.example/i.png)": "[mend it](http://evil.example) `now`, www.evil.example",
@@ -48,10 +51,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the made map."""
+def folder(server: PrefectServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the made map, and a dataset whose tiles are counted."""
     made = tmp_path_factory.mktemp("campaigns")
     write_scene(made / "landcover")
+    assert server.command("flows", "statistics", configure(made, "counted"), folder=made).returncode == 0
     return made
 
 
@@ -62,7 +66,7 @@ def configure(folder: Path, name: str, **text: object) -> Path:
         landcover={"product": "worldcover-2020", "source": str(folder / "landcover")},
         ledger=f"sqlite:///{folder}/{name}-ledger.db",
         tiles={"area": [6.40, 0.00, 6.62, 0.18], "sample": {"strategy": "random", "count": TILES, "seed": 0}},
-        captioners=[{"name": "gpt-3.5", "prompt": "text", "model": "m", **text}],
+        captioners=[{"name": "gpt-3.5", "prompt": "text", "model": "m", "endpoint": NOWHERE} | text],
     )
 
 
@@ -95,8 +99,8 @@ def until(found: Callable[[], _Found], seconds: float) -> _Found:
 
 def test_a_cancelled_run_stops_spending_and_leaves_the_ledger_true(server: PrefectServer, folder: Path) -> None:
     with fake_llm("--latency", 800) as endpoint, server.client() as client:
+        shutil.copytree(folder / "counted", folder / "cancelled")
         config = configure(folder, "cancelled", endpoint=endpoint.url, concurrency=4)
-        assert server.command("flows", "statistics", config, folder=folder).returncode == 0
         run = start_run(client, deploy("captions", config))
         until(lambda: endpoint.audit()["answered"] >= 4, 60)
         client.request("POST", f"/flow_runs/{run}/set_state", json={"state": {"type": "CANCELLING"}})
@@ -117,8 +121,8 @@ def test_a_cancelled_run_stops_spending_and_leaves_the_ledger_true(server: Prefe
 
 def test_a_run_whose_worker_is_gone_heeds_its_being_cancelled(server: PrefectServer, folder: Path) -> None:
     with fake_llm("--latency", 800) as endpoint, server.client() as client:
+        shutil.copytree(folder / "counted", folder / "orphan")
         config = configure(folder, "orphan", endpoint=endpoint.url, concurrency=4)
-        assert server.command("flows", "statistics", config, folder=folder).returncode == 0
         client.create_work_pool(WorkPoolCreate(name="short-lived", type="process"))
         with server.worker("short-lived", server.home) as worker:
             run = start_run(client, deploy("captions", config, "short-lived"))
