@@ -12,7 +12,7 @@ from tasks.checks.settings import Settings
 from tasks.landcover.classes import ID_OF_TOKEN, N_IDS
 from tasks.wording.marks import Mention
 from tasks.wording.reading import Reading
-from tasks.wording.regions import Extent
+from tasks.wording.regions import Extent, Region
 
 _TREE = ID_OF_TOKEN["tree"]
 _MANGROVES = ID_OF_TOKEN["mangroves"]
@@ -39,7 +39,7 @@ def named(reading: Reading, facts: Facts) -> Named:
 def absent_classes(said: Named, facts: Facts) -> Iterator[Flag]:
     """Classes that are named as there and have no pixel in the tile."""
     for mention, class_id in said:
-        if not facts.has(class_id):
+        if not mention.doubted and not facts.has(class_id):
             yield Flag("absent-class", *mention.span, class_id)
 
 
@@ -54,7 +54,7 @@ def wrong_dominants(reading: Reading, facts: Facts, settings: Settings) -> Itera
     """Classes that are called dominant and trail the largest clearly; of several together, one that leads is enough."""
     for leading in reading.leading:
         class_ids = [facts.meant(mention.classes) for mention in leading.mentions]
-        if all(facts.trails(class_id, settings.dominant_trails) for class_id in class_ids):
+        if all(facts.trails(class_id, settings.dominant_trails, leading.on_land) for class_id in class_ids):
             for class_id in class_ids:
                 if facts.has(class_id):
                     yield Flag("wrong-dominant", *leading.span, class_id)
@@ -66,7 +66,7 @@ def missing_classes(reading: Reading, said: Named, facts: Facts, settings: Setti
     What is denied in one region only is named: it is somewhere else.
     """
     text = reading.tokens.text
-    there = {class_id for _, class_id in said}
+    there = {class_id for _, class_id in said} | reading.hints
     there |= {facts.meant(mention.classes) for mention in reading.mentions if mention.denied and not mention.of_whole}
     for class_id in range(1, N_IDS):
         if class_id in there or not facts.has(class_id):
@@ -90,12 +90,15 @@ def wrong_sizes(said: Named, facts: Facts, settings: Settings) -> Iterator[Flag]
 
 
 def _is_misplaced(mention: Mention, class_id: int, facts: Facts) -> bool:
-    return not mention.beside and any(
-        not facts.in_any(class_id, rows)
-        for region in mention.regions
-        if region.extent is Extent.PLACED
-        for rows in region.claims
-    )
+    """Whether a class has no pixel in a place where it is said to be, and in none where it could be said to be."""
+    if mention.beside or mention.doubted or any(_is_in(region, class_id, facts) for region in mention.otherwise):
+        return False
+    return any(not _is_in(region, class_id, facts) for region in mention.regions if region.extent is Extent.PLACED)
+
+
+def _is_in(region: Region, class_id: int, facts: Facts) -> bool:
+    """Whether a class has pixels in each place that a region claims."""
+    return all(facts.in_any(class_id, rows) for rows in region.claims)
 
 
 def _rows(mention: Mention) -> tuple[int, ...]:

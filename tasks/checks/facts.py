@@ -6,9 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from tasks.landcover.classes import N_IDS, NO_DATA
+from tasks.landcover.classes import ID_OF_TOKEN, N_IDS, NO_DATA
 from tasks.statistics.patches import PATCHES
 from tasks.statistics.shares import whole_percent
+
+_WATER = ID_OF_TOKEN["water"]
 
 Counts: TypeAlias = Sequence[Sequence[int]]
 """Pixels of one tile by patch (`PATCHES`) and class id, 6 rows of 12."""
@@ -62,9 +64,11 @@ class Facts:
         """Whether a class has a share of the valid pixels, in percent, or more."""
         return 100 * self.counts[0][class_id] >= percent * self.valid
 
-    def trails(self, class_id: int, points: int) -> bool:
-        """Whether a class trails the largest by more than so many points of the valid pixels."""
-        behind = self.counts[0][self.dominant] - self.counts[0][class_id]
+    def trails(self, class_id: int, points: int, on_land: bool = False) -> bool:
+        """Whether a class trails the largest, of all or on land, by more than so many points of the valid pixels."""
+        overall = self.counts[0]
+        most = max(count for at, count in enumerate(overall) if at != NO_DATA and not (on_land and at == _WATER))
+        behind = most - overall[class_id]
         return 100 * behind > points * self.valid
 
     def percents(self, class_id: int, rows: Sequence[int]) -> tuple[int, ...]:

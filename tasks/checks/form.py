@@ -38,7 +38,8 @@ _CLOSE = r"[\"'”’)\]*_`]*\s*\Z"
 _WHOLE = re.compile(rf"[.!?。！？]{_CLOSE}")
 _TRAILS = re.compile(rf"(?:\.{{2,}}|…){_CLOSE}")
 _DANGLES = re.compile(
-    r"\b(?:the|a|an|and|or|but|its|their|with|of|from|which|as|than|into|between|including|such as|while)\." + _CLOSE,
+    r"\b(?:the|a|an|and|or|but|its|their|with|from|which|as|than|into|including|such as|while"
+    r"|(?<!made )(?<!up )(?<!consists )(?<!composed )of|(?<!in )(?<!nothing )(?<!lies )(?<!lie )between)\." + _CLOSE,
     re.IGNORECASE,
 )
 

@@ -28,6 +28,7 @@ class Settings:
         sizes: by number of the size, the shares in percent that its words are in step with, from and to.
         words: phrases that captions may not use, with the code that each is; None for what only looks like one.
         others: phrases that speak of other images, where they do not of other regions.
+        image_nouns: what images are called.
         not_images: words after which no image is counted.
         starts: phrases that compare where a caption begins with them.
         refusals: phrases of refusals; True for those that are some only at the start.
@@ -41,6 +42,7 @@ class Settings:
     sizes: Sequence[tuple[int, int]]
     words: Phrases[Code | None]
     others: Phrases[bool]
+    image_nouns: frozenset[str]
     not_images: frozenset[str]
     starts: Phrases[bool]
     refusals: Phrases[bool]
@@ -69,6 +71,7 @@ def settings(recipe: Recipe) -> Settings:
         sizes=[tuple(thresholds["sizes"][size.name]) for size in lexicon().sizes],
         words=_words(content, recipe),
         others=others,
+        image_nouns=frozenset(content["image_nouns"]),
         not_images=frozenset(content["not_images"]),
         starts=starts,
         refusals=refusals,

@@ -17,10 +17,14 @@ _PERCENT = re.compile(
     re.IGNORECASE,
 )
 _DECIMAL = re.compile(
-    r"(?<![\d.,])(?:[01]?\.\d+|[01],\d{2})(?![\d.]*\d)(?!\s?(?:m|km|ha|metres?|meters?|kilomet\w+|hectares?|°|degrees?)\b)"
+    r"(?<![\d.,])(?:[01]?\.\d+|0,\d+|1,\d{2})(?![\d.]*\d)(?!\s?(?:m|km|ha|metres?|meters?|kilomet\w+|hectares?|°|degrees?)\b)"
+)
+_FRACTION = re.compile(
+    r"(?<![\d/])\d{1,3}\s?/\s?\d{1,3}(?![\d/])|[½⅓⅔¼¾⅕⅖⅗⅘⅙⅛]"
+    r"|\b\d+ out of (?:every )?\d+\b(?! (?:quarters|quadrants|corners|patches))|\bpercentages?\D{1,15}\d+"
 )
 _PERCENT_WORDS = frozenset({"percent", "cent", "pct"})
-_DIGITS = frozenset("0123456789")
+_DIGITS = frozenset("0123456789½⅓⅔¼¾⅕⅖⅗⅘⅙⅛")
 _A_MONTH = re.compile(r"May\s+(?:\d|and\b|to\b|or\b)")
 
 
@@ -50,14 +54,15 @@ def comparing_start(tokens: Tokens, settings: Settings) -> Iterator[Flag]:
 
 
 def numbers(tokens: Tokens) -> Iterator[Flag]:
-    """Percentages and decimal shares."""
+    """Percentages, decimal shares and fractions in digits."""
     text = tokens.text
     if "%" in text or not _PERCENT_WORDS.isdisjoint(tokens.words):
         for match in _PERCENT.finditer(text):
             yield Flag("number", *match.span())
     if not _DIGITS.isdisjoint(text):
-        for match in _DECIMAL.finditer(text):
-            yield Flag("number", *match.span())
+        for pattern in (_DECIMAL, _FRACTION):
+            for match in pattern.finditer(text):
+                yield Flag("number", *match.span())
 
 
 def _is_a_name(tokens: Tokens, at: int) -> bool:
@@ -75,4 +80,6 @@ def _are_regions(tokens: Tokens, settings: Settings, first: int, last: int) -> b
     if not ended or not any(True for _ in settings.others.found(tokens.words, first, last + 1)):
         return False
     sentence = next((start, end) for start, end in tokens.sentences if start <= first < end)
+    if not settings.image_nouns.isdisjoint(tokens.words[slice(*sentence)]):
+        return False
     return any(meaning.kind is Kind.REGION for _, _, meaning in grammar().vocabulary.found(tokens.words, *sentence))

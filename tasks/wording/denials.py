@@ -1,103 +1,161 @@
-"""Classes that a sentence says are not there: "no visible water", "free of snow or ice", "moss is absent"."""
+"""Classes that a sentence says are not there: "no visible water", "free of snow or ice", "moss is absent".
+
+A denial takes the list that follows it, or, as a predicate, the list that is its subject. Where it stands apart from a
+class ("nothing interrupts the forest"), that class is in doubt: neither there nor not.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from tasks.wording.marks import Mark
+from tasks.wording.regions import VAGUE
 from tasks.wording.tokens import Tokens
 from tasks.wording.vocabulary import Kind, grammar
 
-_ENDS_A_LIST = (Kind.VERB, Kind.LEADS)
-_AS_WELL = [[",", word, verb] for word in ("as", "so") for verb in ("is", "are")]
-"""After a denial these go on with it: "water is absent, as are trees"."""
 _MOST_STRANGE = 1
 """Words that are no fillers and may still stand between a denial and its class, or before the last of several."""
 
 _LIST_END = 7
 """Words after a class within which the last of a list is looked for."""
 
+_NOUNS = frozenset({"absence", "lack", "sign", "signs", "trace", "traces", "evidence", "hint", "presence"})
+_SUBJECTS = frozenset({"no", "none", "nothing", "nowhere", "neither", "nor", "not"})
+"""First words of denials that may be, or belong to, the subject of a verb: "no quarter has trees"."""
+
 _STOPS = (Kind.VERB, Kind.BREAK, Kind.REGION, Kind.LEADS, Kind.WITH, Kind.DENIES)
+_DENIALS = (Kind.DENIES, Kind.DENIES_BEFORE)
 
 
 def deny(tokens: Tokens, marks: Sequence[Mark]) -> None:
-    """Marks the classes of one sentence that it denies."""
-    for at, mark in enumerate(marks):
-        if mark.kind is Kind.DENIES:
-            _deny_after(tokens, marks, at)
-        elif mark.kind is Kind.DENIES_BEFORE:
-            rest = tokens.words[mark.last + 1 : mark.last + 4]
+    """Marks the classes of one sentence that it denies, and those of which that is in doubt."""
+    at = 0
+    while at < len(marks):
+        mark = marks[at]
+        if mark.kind is Kind.DENIES_BEFORE:
             if not _deny_before(tokens, marks, at):
                 _deny_after(tokens, marks, at)
-            elif rest in _AS_WELL:
-                _deny_after(tokens, marks, at + 2)
+        elif mark.kind is Kind.DENIES and (
+            mark.meaning.how != "again" or any(other.mention and other.mention.denied for other in marks[:at])
+        ):
+            at = _deny_after(tokens, marks, at)
+        at += 1
 
 
-def _deny_after(tokens: Tokens, marks: Sequence[Mark], at: int) -> None:
-    """Denies the classes that follow a denial, as a list."""
-    strict = marks[at].meaning.how == "strict"
-    is_noun = not {"absence", "lack"}.isdisjoint(tokens.words[marks[at].first : marks[at].last + 1])
+def _deny_after(tokens: Tokens, marks: Sequence[Mark], at: int) -> int:
+    """Denies the classes that follow a denial, as a list; returns the last denial that is done with."""
+    start = _object(tokens, marks, at)
+    if start < 0:
+        return _doubt(tokens, marks, at)
+    strict = marks[at].meaning.how == "strict" and start == at
+    is_noun = not _NOUNS.isdisjoint(tokens.words[marks[at].first : marks[at].last + 1])
     chain: list[Mark] = []
-    end = marks[at].last
-    for place in range(at + 1, len(marks)):
+    end = marks[start].last
+    for place in range(start + 1, len(marks)):
         mark = marks[place]
         if mark.mention is None:
-            if mark.kind in _STOPS and not (mark.kind is Kind.VERB and _is_turned_round(tokens, marks[at], mark)):
+            if mark.kind in _STOPS:
                 break
             continue
         gap = tokens.words[end + 1 : mark.first]
         if not chain:
             if _strange(gap) > (0 if strict else _MOST_STRANGE):
-                return
+                return _doubt(tokens, marks, at)
         elif _strange(gap) > _MOST_STRANGE or not (is_noun or _goes_on(tokens, gap, marks, place)):
             break
         chain.append(mark)
         end = mark.last
-    follows = next((mark for mark in marks[at + 1 :] if mark.first > end), None)
-    if tokens.words[marks[at].first] in {"neither", "nor"} and follows is not None and follows.kind is Kind.LEADS:
-        return  # "neither the trees nor the grass dominates": both are there
+    if tokens.words[marks[at].first] in {"neither", "nor"}:
+        follows = next((mark for mark in marks[at + 1 :] if mark.kind not in (Kind.CLASS, Kind.DENIES)), None)
+        if follows is not None and follows.kind is Kind.LEADS:
+            chain = []  # "neither the trees nor the grass dominates": both are there
     for mark in chain:
         if mark.mention:
-            mark.mention.denied = True
+            mark.mention.denied = marks[at].meaning.how != "doubts"
+            mark.mention.doubted = not mark.mention.denied
+    return at
 
 
-def _is_turned_round(tokens: Tokens, denial: Mark, verb: Mark) -> bool:
-    """Whether a verb stands before its denied subject: "nor is any town to be seen"."""
-    return tokens.words[denial.first] == "nor" and verb.first == denial.last + 1
+def _object(tokens: Tokens, marks: Sequence[Mark], at: int) -> int:
+    """The mark after which the classes that a denial is about begin: itself, or the verb whose subject it denies.
+
+    Returns:
+        Below 0 where it denies something else: "no gap breaks the forest", "no quarter is without trees".
+    """
+    start = at
+    for place in range(at + 1, len(marks)):
+        mark = marks[place]
+        if mark.mention is not None or mark.kind in (Kind.BREAK, Kind.WITH):
+            break
+        if mark.kind in _DENIALS:
+            return -1
+        if mark.kind is Kind.VERB:
+            subject = tokens.words[marks[at].first] in _SUBJECTS
+            if not subject or not grammar().holding.intersection(tokens.words[mark.first : mark.last + 1]):
+                return -1
+            start = place
+        elif mark.kind is Kind.REGION:
+            start = place
+        elif mark.kind in (Kind.COMMA, Kind.LEADS) and start > at:
+            return -1
+    return start
+
+
+def _doubt(tokens: Tokens, marks: Sequence[Mark], at: int) -> int:
+    """Puts in doubt what follows a denial of something else in its clause; returns the last denial in there.
+
+    What nothing parts is there: "no border divides trees and grass".
+    """
+    done = at
+    for place in range(at + 1, len(marks)):
+        mark = marks[place]
+        if mark.kind in (Kind.BREAK, Kind.COMMA, Kind.WITH):
+            break
+        if mark.kind in _DENIALS:
+            done = place
+        elif mark.mention is not None:
+            mark.mention.doubted = not any(grammar().partings.found(tokens.words, marks[at].last, mark.first))
+    return done
 
 
 def _goes_on(tokens: Tokens, gap: Sequence[str], marks: Sequence[Mark], place: int) -> bool:
     """Whether a list of denied classes goes on to a class, or something new begins there."""
-    follows = marks[place + 1].kind if place + 1 < len(marks) else None
+    next_mark = marks[place + 1] if place + 1 < len(marks) else None
+    follows = next_mark.kind if next_mark else None
     if "or" in gap or "nor" in gap:
         return True
     if _strange(gap):
         # "no buildings, vehicles, trees or water": the end of the list tells that it is one.
         return gap[0] == gap[-1] == "," and "or" in tokens.words[marks[place].last + 1 : marks[place].last + _LIST_END]
     if "and" in gap:
-        return follows not in _ENDS_A_LIST
-    return "," not in gap or follows in (Kind.COMMA, Kind.AND)
+        return next_mark is None or not next_mark.is_a_verb
+    return "," not in gap or follows in (Kind.COMMA, Kind.AND, Kind.ADDING)
 
 
 def _deny_before(tokens: Tokens, marks: Sequence[Mark], at: int) -> bool:
-    """Denies the classes before a denial, as a list; says whether there are any."""
-    start = marks[at].first
-    found = False
+    """Denies the classes that are the subject of a denial, as a list; says whether there are any.
+
+    What stands before the verb of another clause ends the list; of that clause's own list ("the north holds trees, and
+    water is absent") only what follows its last "and" is the subject.
+    """
+    chain: list[Mark] = []
+    joins: list[Mark] = []
     for mark in reversed(marks[:at]):
-        gap = tokens.words[mark.last + 1 : start]
-        if mark.mention is None:
-            if mark.kind is Kind.VERB and not found and len(gap) <= 2:
-                start = mark.first
-            elif mark.kind in _STOPS and tokens.words[mark.first] != ")":
-                break
-            continue
-        if found and _strange(gap):
+        if mark.mention is not None:
+            chain.append(mark)
+        elif mark.kind in (Kind.AND, Kind.COMMA):
+            joins.append(mark)
+        elif mark.kind is Kind.VERB and not chain:
+            joins = []
+        elif mark.kind in _STOPS and tokens.words[mark.first] != ")" and mark.meaning.region != VAGUE:
+            if mark.kind not in (Kind.BREAK, Kind.REGION):
+                begins = next((join.last for join in joins if join.kind is Kind.AND), -1)
+                chain = [one for one in chain if one.first > begins]
             break
-        if not found and len(gap) > 3:
-            break
-        mark.mention.denied = found = True
-        start = mark.first
-    return found
+    for mark in chain:
+        if mark.mention:
+            mark.mention.denied = True
+    return bool(chain)
 
 
 def _strange(gap: Sequence[str]) -> int:

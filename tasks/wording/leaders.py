@@ -31,10 +31,12 @@ class Leading:
     Attributes:
         mentions: the classes.
         span: where this is said.
+        on_land: whether it is only said of the land, of which water is no part.
     """
 
     mentions: tuple[Mention, ...]
     span: tuple[int, int]
+    on_land: bool = False
 
 
 def leaders(tokens: Tokens, marks: Sequence[Mark]) -> Iterator[Leading]:
@@ -48,11 +50,56 @@ def leaders(tokens: Tokens, marks: Sequence[Mark]) -> Iterator[Leading]:
         group = _group(tokens, marks, at, how)
         if (
             group
-            and all((mention.of_whole or mention.aside) and not mention.denied for mention in group)
+            and all(
+                (mention.of_whole or mention.aside or _names_the_scene(tokens, mark)) and not mention.denied
+                for mention in group
+            )
             and not _is_local(marks, at)
-            and not _is_of_a_part(tokens, marks, at)
+            and (_is_of_the_land(tokens, mark) or not _is_of_a_part(tokens, marks, at))
         ):
-            yield Leading(tuple(group), tokens.span(mark.first, mark.last))
+            yield Leading(tuple(group), tokens.span(mark.first, mark.last), _is_of_the_land(tokens, mark))
+    yield from _unequalled(tokens, marks)
+
+
+def _unequalled(tokens: Tokens, marks: Sequence[Mark]) -> Iterator[Leading]:
+    """What no other class equals: "no class claims more of this view than the lake"."""
+    words = tokens.words
+    start = next((first for first, end in tokens.sentences if marks and first <= marks[0].first < end), 0)
+    for at, mark in enumerate(marks):
+        if mark.kind is Kind.REGION:
+            return
+        if mark.mention is None:
+            start = mark.last + 1 if mark.kind in (Kind.BREAK, Kind.COMMA) else start
+            continue
+        gap = words[start : mark.first]
+        none = next((place for place, word in enumerate(gap) if word in {"no", "nothing", "none"}), None)
+        if (
+            none is not None
+            and {"than", "as"} & set(gap[-4:])
+            and not grammar().more.isdisjoint(gap)
+            and (gap[none] == "nothing" or not grammar().class_nouns.isdisjoint(gap[none : none + 4]))
+        ):
+            mark.mention.denied = False
+            if (mark.mention.of_whole or mark.mention.beside) and not _is_local(marks, at):
+                yield Leading((mark.mention,), (tokens.starts[start], tokens.ends[mark.last]))
+        return
+
+
+def _names_the_scene(tokens: Tokens, mark: Mark) -> bool:
+    """Whether the scene comes right after a lead: "the dominant class of this tile"."""
+    rest = tokens.words[mark.last + 1 : mark.last + 7]
+    if mark.meaning.how != "named" or "of" not in rest:
+        return False
+    if not grammar().class_nouns.issuperset(rest[: rest.index("of")]):
+        return False
+    begins = rest.index("of") + 2
+    return any(first == begins for first, _, _ in grammar().scene.found(rest, begins))
+
+
+def _is_of_the_land(tokens: Tokens, mark: Mark) -> bool:
+    """Whether it is a lead in the land: "most of the land is wooded"."""
+    rest = [word for word in tokens.words[mark.last + 1 : mark.last + 4] if word not in {"of", "the", "dry"}]
+    return mark.meaning.how == "partitive" and rest[:1] == ["land"]
 
 
 def _is_taken_away(tokens: Tokens, marks: Sequence[Mark], at: int) -> bool:
@@ -71,6 +118,8 @@ def _is_of_the_scene(tokens: Tokens, mark: Mark) -> bool:
     while at < len(words) and words[at] in {"the", "this", "its", "entire", "whole", "all"}:
         at += 1
     if any(first == at for first, _, _ in grammar().scene.found(words, at, min(at + 3, len(words)))):
+        return True
+    if words[at : at + 1] in (["classes"], ["covers"]):
         return True
     return at == mark.last + 1 and words[mark.last] != "of"
 
@@ -106,7 +155,7 @@ def _is_of_a_part(tokens: Tokens, marks: Sequence[Mark], at: int) -> bool:
 def _group(tokens: Tokens, marks: Sequence[Mark], at: int, how: str) -> list[Mention]:
     """The classes that lead by the leading word at a place among the marks."""
     if how == "by":
-        return [] if _has_subject(marks, at) else _after(tokens, marks, at)
+        return [] if _has_subject(marks, at) or _has_a_part_as_subject(tokens, marks, at) else _after(tokens, marks, at)
     if how == "how":
         return _of_the_whole(tokens, marks, at)
     if how == "theme":
@@ -139,6 +188,14 @@ def _has_subject(marks: Sequence[Mark], at: int) -> bool:
         return False
     # "The coast is": in "the coastal marsh landscape is" the landscape is the subject.
     return marks[at - 2].mention is not None and marks[at - 2].last + 1 == marks[at - 1].first
+
+
+def _has_a_part_as_subject(tokens: Tokens, marks: Sequence[Mark], at: int) -> bool:
+    """Whether the noun before the verb is a part of the scene: "the headland is mostly forest"."""
+    verb = marks[at - 1] if at else None
+    if verb is None or verb.kind is not Kind.VERB or verb.last + 1 != marks[at].first or verb.first == 0:
+        return False
+    return tokens.words[verb.first - 1] in grammar().part_nouns
 
 
 def _says_which(tokens: Tokens, marks: Sequence[Mark], at: int) -> bool:
@@ -196,38 +253,28 @@ def _goes_on(marks: Sequence[Mark], at: int, join: Mark) -> bool:
 
 def _of_the_whole(tokens: Tokens, marks: Sequence[Mark], at: int) -> list[Mention]:
     """The class after "mostly", where it is the scene that consists of it."""
-    for mark in reversed(marks[:at]):
-        if mark.mention:
-            return []
-        if mark.kind in (Kind.BREAK, Kind.WITH):
-            break
+    if _has_a_part_as_subject(tokens, marks, at) or _follows_a_class(marks[:at]):
+        return []
     follows = next((mark for mark in marks[at + 1 :] if mark.kind is not Kind.VERB), None)
     if follows is None or follows.mention is None:
         return []
     gap = tokens.words[marks[at].last + 1 : follows.first]
     if sum(word not in grammar().how_through for word in gap) > _THROUGH or "," in gap:
         return []
-    if any(
-        word
-        in {
-            "in",
-            "along",
-            "at",
-            "on",
-            "near",
-            "around",
-            "between",
-            "towards",
-            "within",
-            "surrounded",
-            "bordered",
-            "lined",
-            "absent",
-        }
-        for word in gap
-    ):
+    beside = grammar().beside.intersection((*tokens.words[marks[at].first - 1 : marks[at].first], *gap))
+    if beside and not (beside == {"in"} and grammar().clad.intersection(gap)):
         return []
     return _after(tokens, marks, at)
+
+
+def _follows_a_class(marks: Sequence[Mark]) -> bool:
+    """Whether a class stands before in the clause, or "with" behind one."""
+    for mark in reversed(marks):
+        if mark.kind is Kind.BREAK:
+            return False
+        if mark.mention or mark.kind is Kind.WITH:
+            return any(other.mention for other in marks)
+    return False
 
 
 def _is_listed(tokens: Tokens, end: int, start: int) -> bool:

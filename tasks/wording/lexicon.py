@@ -6,7 +6,7 @@ patches of the project.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -117,6 +117,8 @@ class Lexicon:
     Attributes:
         classes: by class id; None at id 0, which is no data.
         either: words that stand for one of several classes.
+        hinting: the same, where they may also mean something else.
+        shores: words of classes that place nothing.
         ignored: phrases that only sound like a class.
         denying: by class id, single words that deny it.
         sizes: bands in ascending order, the first from 0.
@@ -127,6 +129,8 @@ class Lexicon:
 
     classes: tuple[ClassWords | None, ...]
     either: tuple[Ambiguous, ...]
+    hinting: tuple[Ambiguous, ...]
+    shores: frozenset[str]
     ignored: tuple[str, ...]
     denying: Mapping[int, tuple[str, ...]]
     sizes: tuple[Size, ...]
@@ -176,16 +180,21 @@ def parse(content: Mapping[str, Any]) -> Lexicon:
             raise ValueError(f"sizes.{size.name}.spoken: expected some of {', '.join(size.words)}")
     return Lexicon(
         classes=(None, *(_class_words(token, classes[token]) for token in TOKENS[1:])),
-        either=tuple(
-            Ambiguous(tuple(ID_OF_TOKEN[token] for token in entry["classes"]), tuple(entry["words"]))
-            for entry in content["either"]
-        ),
+        either=_ambiguous(content["either"]),
+        hinting=_ambiguous(content["hinting"]),
+        shores=frozenset(content["shores"]),
         ignored=tuple(phrase for phrases in content["ignored"] for phrase in phrases),
         denying={ID_OF_TOKEN[entry["class"]]: tuple(entry["words"]) for entry in content["denying"]},
         sizes=sizes,
         portions=tuple(content["portions"]),
         traces=Traces(content["traces"]["below"], tuple(content["traces"]["phrases"])),
         regions={key: _region(key, region) for key, region in content["regions"].items()},
+    )
+
+
+def _ambiguous(entries: Sequence[Mapping[str, Any]]) -> tuple[Ambiguous, ...]:
+    return tuple(
+        Ambiguous(tuple(ID_OF_TOKEN[token] for token in entry["classes"]), tuple(entry["words"])) for entry in entries
     )
 
 

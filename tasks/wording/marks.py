@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from tasks.wording.lexicon import lexicon
 from tasks.wording.regions import Extent, Region
 from tasks.wording.tokens import Tokens
 from tasks.wording.vocabulary import Kind, Meaning, grammar
@@ -15,6 +16,7 @@ _NO_CLASS_BEFORE = frozenset(
 """Joined to a class by a hyphen, these make another thing of it; a dominated part is told by its own words."""
 
 
+_VERBS_TOO = frozenset({"house", "houses", "harbour", "harbours", "harbor", "harbors"})
 _ARTICLES = frozenset({"a", "an", "the", "any", "some", "every", "no"})
 _NO_NOUNS = frozenset({"is", "are", "was", "were", "be", "has", "have", "consist", "consists", "made", "found"})
 
@@ -27,8 +29,10 @@ class Mention:
         classes: ids that the word may stand for, the likeliest first.
         span: where it stands in the text.
         denied: whether it is said not to be there.
+        doubted: whether it may be said not to be there, so that nothing is claimed of it.
         beside: whether it only says where another class is ("along the river").
         regions: where it is placed; none where nothing is said of that.
+        otherwise: places of its clause that it could also be read to be in.
         aside: whether that is added after a comma, so that what is said before is said of the whole.
         bracketed: whether its place stands in brackets behind it.
         size: number of the band that its share is said to be in; None where none is said.
@@ -38,8 +42,10 @@ class Mention:
     classes: tuple[int, ...]
     span: tuple[int, int]
     denied: bool = False
+    doubted: bool = False
     beside: bool = False
     regions: list[Region] = field(default_factory=list)
+    otherwise: list[Region] = field(default_factory=list)
     aside: bool = False
     bracketed: bool = False
     size: int | None = None
@@ -69,6 +75,16 @@ class Mark:
     kind: Kind
     mention: Mention | None = None
 
+    @property
+    def mention_regions(self) -> Sequence[Region]:
+        """Where the class that it names is placed."""
+        return self.mention.regions if self.mention else ()
+
+    @property
+    def is_a_verb(self) -> bool:
+        """Whether it is the verb of a clause."""
+        return self.kind is Kind.VERB or (self.kind is Kind.LEADS and self.meaning.how in {"by", "verbs"})
+
 
 def marks(tokens: Tokens, first: int, end: int) -> Iterator[Mark]:
     """The phrases of a sentence, from its first token to before its end."""
@@ -78,25 +94,24 @@ def marks(tokens: Tokens, first: int, end: int) -> Iterator[Mark]:
     for start, last, meaning in grammar().vocabulary.found(words, first, end):
         kind = meaning.kind
         is_size, before = before == start - 1, last if kind is Kind.SIZE else -1
-        if kind is Kind.PLAIN or (kind is Kind.VERB and _is_a_noun(words, start, end, is_size)):
+        if kind in (Kind.PLAIN, Kind.HINT) or (kind is Kind.VERB and _is_a_noun(words, start, end, is_size)):
             continue
         if kind not in (Kind.CLASS, Kind.DENIED_CLASS):
             previous = Mark(start, last, meaning, kind)
             yield previous
             continue
-        if (
-            words[start] == "houses"
-            and previous is not None
-            and previous.kind is Kind.REGION
-            and start <= previous.last + 2
-        ):
+        after_region = previous is not None and previous.kind is Kind.REGION and start <= previous.last + 2
+        if after_region and words[start] in _VERBS_TOO:
             continue  # "the top left houses trees"
         joined = words[last + 1] if last + 1 < end and tokens.glued(last + 1) else ""
         if joined in _NO_CLASS_BEFORE and joined != "dominated":
             continue
         non = start > first and words[start - 1] == "non"
         mention = Mention(meaning.classes, (tokens.starts[start], tokens.ends[last]))
+        mention.beside = words[last] in lexicon().shores
         mention.denied = kind is Kind.DENIED_CLASS or joined == "free" or non
+        if previous is not None and previous.mention and previous.last + 1 == start and not tokens.glued(start):
+            previous.mention.beside = True  # "a harbour city" is no harbour
         previous = Mark(start, last, meaning, Kind.CLASS, mention)
         yield previous
 

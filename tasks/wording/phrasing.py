@@ -49,6 +49,22 @@ class Phrasing:
             and not self.tokens.words[rest[1].first].endswith("ed")
         )
 
+    def is_of_a_noun(self, at: int) -> bool:
+        """Whether what comes after "with" only describes what stands before: a verb comes before any class."""
+        for mark in self.marks[at + 1 :]:
+            if mark.kind not in (Kind.SIZE, Kind.COMMA, Kind.AND):
+                return mark.is_a_verb
+        return False
+
+    def has_a_place_of_its_own(self, since: int, first: int) -> bool:
+        """Whether a class has a place of its own before a list goes on: "snow on top and trees in the south"."""
+        gap = self.tokens.words[since:first]
+        joins = [at for at, word in enumerate(gap) if word in {"and", ","}]
+        if not joins:
+            return False
+        on_its_way = {"to", "through", "into", "past", "via"}.intersection(gap[joins[-1] :])
+        return bool(on_its_way) or any(word in grammar().placing for word in gap[: joins[-1]])
+
     def is_an_aside(self, at: int, mark: Mark) -> bool:
         """Whether more than a preposition stands before a region after a comma: ", thickest in the south"."""
         before = self.marks[at - 1] if at else None
@@ -73,15 +89,38 @@ class Phrasing:
         known = grammar().determiners | grammar().places
         while at >= 0 and self.tokens.words[at] in known:
             at -= 1
-        return at >= 0 and self.tokens.words[at] in grammar().exceptions
+        if at < 0 or self.tokens.words[at] not in grammar().exceptions:
+            return False
+        follows = next((other for other in self.marks if other.first > mark.last), None)
+        is_a_subject = follows is not None and follows.is_a_verb and follows.first <= mark.last + 2
+        begins = self.tokens.words[at] == "but" and self.tokens.words[at - 1] == "," and is_a_subject
+        return not begins  # ", but the south has ..."
+
+    def is_without(self, at: int) -> bool:
+        """Whether what a region lacks stands before it: "a stream that the north lacks"."""
+        follows = self.marks[at + 1 : at + 3]
+        return (
+            bool(follows)
+            and follows[0].kind is Kind.DENIES
+            and {"do", "does", "did"}.issuperset(self.tokens.words[self.marks[at].last + 1 : follows[0].first])
+            and (len(follows) == 1 or follows[1].mention is None)
+        )
 
     def is_compared(self, mark: Mark) -> bool:
         """Whether a region is only what another is held against: "more than in the north", "unlike the south"."""
         words = self.tokens.words
         at = mark.first - 1
-        while at >= 0 and (words[at] in grammar().determiners or words[at] in grammar().places or words[at] == "with"):
+        while at >= 0 and (
+            words[at] in grammar().determiners or words[at] in grammar().places or words[at] in {"with", "so"}
+        ):
             at -= 1
         return at >= 0 and words[at] in grammar().comparing and words[at - 1] != "well"  # but "as well as"
+
+    def is_the_subject(self, at: int) -> bool:
+        """Whether a verb follows a region that comes after a comma and a region in front with a preposition."""
+        if self.next(at) is not Kind.VERB or at < 2 or self.marks[at - 1].kind is not Kind.COMMA:
+            return False
+        return self.has_preposition(self.marks[at - 2].first)
 
     def opens(self, at: int) -> bool:
         """Whether a class, or a verb, follows a region at once or after a comma, or further regions."""
@@ -158,8 +197,10 @@ class Phrasing:
         words = self.tokens.words
         for back in range(1, _ADJECTIVES + 2):
             at = mark.first - back
-            if at < 0 or not words[at].isalpha() or words[at] in {"and", "or", "is", "are", "of"}:
+            if at < 0 or not words[at].isalpha():
                 return False
             if (words[at],) in beside or tuple(words[max(at - 1, 0) : at + 1]) in beside:
                 return True
+            if words[at] in {"and", "or", "is", "are", "of"}:
+                return False
         return False

@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from tasks.wording.doubts import read_otherwise
 from tasks.wording.marks import Mark, Mention
+from tasks.wording.pairing import pair, with_ordinals
 from tasks.wording.phrasing import Phrasing
 from tasks.wording.regions import VAGUE, Extent, Region
 from tasks.wording.tokens import Tokens
@@ -41,13 +43,11 @@ class Placing:
         if not regions and not it:
             self.before = None if marks else self.before
             return
-        rest = _without_brackets(self.tokens, marks)
+        rest = with_ordinals(self.tokens, _without_brackets(self.tokens, marks))
         sentence = _Sentence(self.tokens, rest, Phrasing(self.tokens, rest), self.before, VAGUE if it else None, first)
         sentence.place()
-        if "respectively" in self.tokens.words:
-            for mark in marks:
-                if mark.mention and len(mark.mention.regions) + sum(len(r.claims) for r in mark.mention.regions) > 2:
-                    mark.mention.regions = [VAGUE]
+        read_otherwise(self.tokens, rest)
+        pair(self.tokens, rest)
         self.before = sentence.latest
 
 
@@ -157,6 +157,8 @@ class _Sentence:
                 for open in self.open:
                     open.regions = [VAGUE]
             self._begin([])
+        if self.open and self.phrasing.has_a_place_of_its_own(self.since, mark.first):
+            self._begin([])
         if adjective:
             mention.regions = [adjective]
             return
@@ -168,7 +170,7 @@ class _Sentence:
 
     def _join(self, at: int, mark: Mark) -> None:
         """Goes on after a mark that is neither a class nor a region."""
-        if _is_a_verb(mark):
+        if mark.is_a_verb:
             self.verb, self.fresh = True, False
             self.verbs.append(len(self.open))
         elif mark.kind in (Kind.DENIES, Kind.DENIES_BEFORE):
@@ -180,6 +182,8 @@ class _Sentence:
                 self._begin([])
                 self.placed, self.fresh, self.negated = [], False, False
         elif mark.kind is Kind.WITH:
+            if self.open and not self.verb and self.phrasing.is_of_a_noun(at):
+                return  # "a lake with straight banks lies ..."
             self._begin([])
             self.fresh, self.adding = False, True
             if self.phrasing.next(at) is not Kind.REGION or not self.phrasing.is_left_out(self.marks[at + 1]):
@@ -238,10 +242,20 @@ class _Sentence:
         if self.phrasing.is_left_out(mark):
             self._leave_out(region)
             return
+        if self.phrasing.is_without(at):
+            self._begin([])
+            return
+        if region.extent is Extent.WHOLE and self.open:
+            for mention in self.open:
+                mention.regions = [region]  # a closer place may follow: "the only lake in the scene lies in the north"
+            self.fresh = False
+            return
         if self.phrasing.is_compared(mark):
             self.latest, self.fresh = region, False
             return
         self.latest = region
+        if self.open and not self.verb and "from" in self.tokens.words[self.since : mark.first + 1]:
+            region = VAGUE  # "... and buildings from the south": what is said of them was said before
         region = VAGUE if self.negated or self.phrasing.parting(self.since, mark) is not None else self._without(region)
         preposition = self.phrasing.has_preposition(mark.first)
         if self.fresh:
@@ -276,8 +290,12 @@ class _Sentence:
 
     def _further_region(self, at: int, mark: Mark, region: Region, preposition: bool) -> None:
         """One more region after another, as in "in the top left and the top right"."""
-        if not self.behind:
+        if preposition and self.phrasing.preposition(mark.first) == "for" and self.phrasing.next(at) is Kind.VERB:
+            self._stand_in_front(region)  # "..., for the south is all trees"
+        elif not self.behind:
             front = self.front
+            if not preposition and self.phrasing.is_the_subject(at):
+                front = None  # "of the lower quarters, the left one holds ..."
             together = _both(front, region) if front is not None and front.extent is Extent.PLACED else region
             if self.phrasing.is_the_end_of_a_way(at):
                 together = VAGUE
@@ -335,7 +353,7 @@ class _Sentence:
             return self.open[: self.verbs[0]]
         if preposition == "to" and not self.verbs:
             return self.open[-1:]
-        between = [count for count in self.verbs if 0 < count < len(self.open)] if self.verb else []
+        between = [count for count in sorted(set(self.verbs)) if 0 < count < len(self.open)] if self.verb else []
         after = self.open[max(between) :] if len(between) > (0 if preposition == "of" else 1) else self.open
         return after if any(not mention.beside for mention in after) else self.open
 
@@ -374,10 +392,6 @@ class _Sentence:
                 at
             )
         return not (before.first == start and self.tokens.words[start].endswith("ing"))
-
-
-def _is_a_verb(mark: Mark) -> bool:
-    return mark.kind is Kind.VERB or (mark.kind is Kind.LEADS and mark.meaning.how in {"by", "verbs"})
 
 
 def _both(one: Region, other: Region) -> Region:

@@ -14,6 +14,9 @@ from tasks.wording.marks import Mention, marks
 from tasks.wording.placing import Placing
 from tasks.wording.sizes import size
 from tasks.wording.tokens import Tokens, tokenise
+from tasks.wording.vocabulary import Kind, grammar
+
+_DENYING = frozenset({"no", "not", "nor", "neither", "without", "any"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +26,14 @@ class Reading:
     Attributes:
         tokens: its words.
         mentions: the classes that it names or denies, in order.
+        hints: classes that words may name that may also mean something else.
         leading: what it calls dominant in the whole tile.
     """
 
     tokens: Tokens
     mentions: tuple[Mention, ...]
     leading: tuple[Leading, ...]
+    hints: frozenset[int] = frozenset()
 
 
 def read(text: str) -> Reading:
@@ -44,7 +49,17 @@ def read(text: str) -> Reading:
         size(tokens, found)
         leading += leaders(tokens, found)
         mentions += [mark.mention for mark in found if mark.mention is not None]
-    return Reading(tokens, tuple(mentions), tuple(leading))
+    return Reading(tokens, tuple(mentions), tuple(leading), _hints(tokens))
+
+
+def _hints(tokens: Tokens) -> frozenset[int]:
+    """Classes that may be meant by a word, where it is not denied."""
+    return frozenset(
+        class_id
+        for first, _, meaning in grammar().vocabulary.found(tokens.words)
+        if meaning.kind is Kind.HINT and _DENYING.isdisjoint(tokens.words[max(first - 4, 0) : first])
+        for class_id in meaning.classes
+    )
 
 
 def named_classes(text: str) -> frozenset[int]:

@@ -22,6 +22,7 @@ class Kind(Enum):
 
     CLASS = auto()
     DENIED_CLASS = auto()
+    HINT = auto()
     REGION = auto()
     LEADS = auto()
     DENIES = auto()
@@ -43,7 +44,7 @@ class Meaning:
 
     Attributes:
         kind: what it does.
-        classes: CLASS: ids that it may stand for, the likeliest first.
+        classes: CLASS, HINT: ids that it may stand for, the likeliest first.
         region: REGION: the place.
         how: LEADS: ``by``, ``verbs``, ``named``, ``partitive``, ``theme`` or ``how``; DENIES: ``strict`` where nothing
             but fillers may come between.
@@ -64,7 +65,9 @@ class Grammar:
     Attributes:
         vocabulary: all phrases.
         fillers: what may stand between a denial and its class.
+        holding: verbs whose object is denied with their subject: "no quarter has trees".
         places: prepositions that place what stands before them.
+        placing: those of them that only ever do so, unlike "of".
         next_to: phrases that speak of a class to say where another one is, as tuples of words.
         away: those of them that speak of what may be elsewhere, though a place stands in front.
         determiners: what may stand between a preposition and its region.
@@ -72,6 +75,11 @@ class Grammar:
         how_through: what may stand between "mostly" and its class.
         leads_not: what takes a lead away.
         leads_part: what makes a lead that of a part.
+        beside: what makes of "mostly trees" what is beside something.
+        clad: what "in" stands behind where it means "by".
+        class_nouns: what a class is called, where it is compared with others.
+        more: words of such comparing.
+        part_nouns: what is a part of the scene, and no region.
         shares: nouns of shares.
         it: pronouns that may mean the place of the sentence before.
         exceptions: words before a region that is left out of what was claimed.
@@ -84,7 +92,9 @@ class Grammar:
 
     vocabulary: Phrases[Meaning]
     fillers: frozenset[str]
+    holding: frozenset[str]
     places: frozenset[str]
+    placing: frozenset[str]
     next_to: frozenset[tuple[str, ...]]
     away: frozenset[tuple[str, ...]]
     determiners: frozenset[str]
@@ -92,6 +102,11 @@ class Grammar:
     how_through: frozenset[str]
     leads_not: frozenset[str]
     leads_part: Phrases[bool]
+    beside: frozenset[str]
+    clad: frozenset[str]
+    class_nouns: frozenset[str]
+    more: frozenset[str]
+    part_nouns: frozenset[str]
     shares: frozenset[str]
     it: frozenset[str]
     exceptions: frozenset[str]
@@ -123,7 +138,9 @@ def grammar() -> Grammar:
     return Grammar(
         phrases,
         frozenset(content["fillers"]),
+        frozenset(content["being"]) | frozenset(form for verb in content["denied_verbs"] for form in _forms(verb)),
         frozenset(content["places"]),
+        frozenset(content["places"]) - frozenset(content["no_places"]),
         frozenset(tuple(phrase.split()) for phrase in content["next_to"]),
         frozenset(tuple(phrase.split()) for phrase in content["away"]),
         frozenset(content["determiners"]),
@@ -131,6 +148,11 @@ def grammar() -> Grammar:
         frozenset(content["how_through"]),
         frozenset(content["leads_not"]),
         leads_part,
+        frozenset(content["beside"]),
+        frozenset(content["clad"]),
+        frozenset(content["class_nouns"]),
+        frozenset(content["more"]),
+        frozenset(form for noun in content["part_nouns"] for form in (noun, plural(noun))),
         frozenset(form for noun in content["shares"] for form in (noun, plural(noun))),
         frozenset(content["it"]),
         frozenset(content["exceptions"]),
@@ -163,6 +185,8 @@ def _forms(verb: str) -> Iterator[str]:
 
 def _add_classes(phrases: Phrases[Meaning]) -> None:
     words = lexicon()
+    for ambiguous in words.hinting:
+        phrases.add(ambiguous.words, Meaning(Kind.HINT, ambiguous.classes))
     for class_id in range(1, len(TOKENS)):
         own = words.nouns(class_id)
         nouns = [TOKENS[class_id].replace("_", " ")]
@@ -191,6 +215,8 @@ def _add_denials(phrases: Phrases[Meaning], content: Mapping[str, Any]) -> None:
     phrases.add(["not"], Meaning(Kind.DENIES, how="strict"))
     phrases.add([f"not {verb}" for verb in content["denied_verbs"]], Meaning(Kind.DENIES))
     phrases.add(content["denies_before"], Meaning(Kind.DENIES_BEFORE))
+    phrases.add(content["doubts"], Meaning(Kind.DENIES, how="doubts"))
+    phrases.add(content["denies_again"], Meaning(Kind.DENIES, how="again"))
     phrases.add(content["no_denials"], Meaning(Kind.PLAIN))
 
 

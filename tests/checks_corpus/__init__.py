@@ -60,7 +60,7 @@ def samples() -> Iterator[Sample]:
             yield Sample(
                 f"{path.stem}-{number}",
                 entry["text"],
-                tiles()[entry["tile"]],
+                tiles()[entry["tile"]] if isinstance(entry["tile"], str) else counts_of(entry["tile"]),
                 entry["recipe"],
                 frozenset(entry["flags"]),
                 entry.get("mended"),

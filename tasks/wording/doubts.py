@@ -1,0 +1,172 @@
+"""The other places that a class may be read to be in.
+
+A sentence with several places can often be read in more than one way. Beside the place that `placing` prefers for a
+class, the nearest places of its clause, before it and behind it, are noted; unless its words bind it to one place
+surely, as in "trees are found in the north".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tasks.wording.marks import Mark
+from tasks.wording.phrasing import Phrasing
+from tasks.wording.regions import VAGUE, Extent, Region
+from tasks.wording.tokens import Tokens
+from tasks.wording.vocabulary import Kind, grammar
+
+_JOINS = (Kind.COMMA, Kind.AND)
+
+
+def read_otherwise(tokens: Tokens, marks: Sequence[Mark]) -> None:
+    """Notes for each placed class of a sentence the other places that it could be in."""
+    for at, mark in enumerate(marks):
+        mention = mark.mention
+        if mention is None or mention.bracketed or not any(r.extent is Extent.PLACED for r in mention.regions):
+            continue
+        if any(region.adjective for region in mention.regions):
+            continue
+        if _ends(tokens, marks, at):
+            mention.regions = [VAGUE]
+            continue
+        if _is_next_to_what_is_there(tokens, marks, at):
+            mention.regions = [VAGUE]
+            continue
+        if _is_the_only_subject(marks, at, mention.regions[-1]):
+            continue
+        bound = _bound(tokens, marks, at)
+        if bound:
+            mention.regions = [region for region in mention.regions if region in bound] or mention.regions
+            continue
+        claimed = {claim for region in mention.regions for claim in region.claims}
+        for other in (*_before(Phrasing(tokens, marks), marks, at), *_behind(tokens, marks, at)):
+            if len(mention.regions) > 1 or not claimed.issuperset(other.claims):
+                mention.otherwise.append(other)
+
+
+def _ends(tokens: Tokens, marks: Sequence[Mark], at: int) -> bool:
+    """Whether a class is said to end: "towards the north the trees come to an end"."""
+    rest = tokens.words[marks[at].last + 1 : marks[at].last + 5]
+    return any(ends and first == 0 for first, _, ends in grammar().partings.found(rest))
+
+
+def _is_next_to_what_is_there(tokens: Tokens, marks: Sequence[Mark], at: int) -> bool:
+    """Whether the next place is that of something beside a class: "fields, together with the village in the south"."""
+    added = False
+    for place in range(at + 1, len(marks) - 1):
+        mark = marks[place]
+        if mark.kind is Kind.ADDING and tokens.words[mark.first - 1] == ",":
+            added = True
+        elif mark.mention is not None:
+            if not (added or mark.mention.beside) or marks[place + 1].kind is not Kind.REGION:
+                return False
+            gap = tokens.words[mark.last + 1 : marks[place + 1].first]
+            return grammar().opening.issuperset(gap) and marks[place + 1].meaning.region in marks[at].mention_regions
+        elif mark.kind not in (Kind.VERB, Kind.SIZE, Kind.COMMA):
+            return False
+    return False
+
+
+def _is_the_only_subject(marks: Sequence[Mark], at: int, last: Region) -> bool:
+    """Whether a class, the first of its clause, comes to its last place with no other class between."""
+    for mark in reversed(marks[:at]):
+        if mark.kind is Kind.BREAK:
+            break
+        if mark.mention is not None or mark.kind in (Kind.RELATIVE, Kind.REGION):
+            return False
+    for mark in marks[at + 1 :]:
+        if mark.mention is not None or mark.kind in (Kind.BREAK, Kind.RELATIVE):
+            return False
+        if mark.meaning.region == last:
+            return True
+    return False
+
+
+def _bound(tokens: Tokens, marks: Sequence[Mark], at: int) -> list[Region]:
+    """The places right behind a class, with nothing between but a verb, prepositions and the like.
+
+    Where it is the subject of a verb, these are also the places behind further verbs.
+    """
+    found: list[Region] = []
+    since, verb = marks[at].last + 1, False
+    for mark in marks[at + 1 :]:
+        if mark.kind is Kind.REGION:
+            gap = tokens.words[since : mark.first]
+            if not verb and not all(_is_plain(word) or (found and word in {",", "and"}) for word in gap):
+                break
+            if mark.meaning.region is not None:
+                found.append(mark.meaning.region)
+            since = mark.last + 1
+        elif mark.is_a_verb:
+            if found and not verb:
+                break
+            if not found and not all(_is_plain(word) for word in tokens.words[since : mark.first]):
+                break
+            verb = verb or not found
+            since = mark.last + 1
+        elif mark.kind not in (Kind.SIZE, Kind.LEADS) and not (found and mark.kind in _JOINS):
+            break
+    return found
+
+
+def _is_plain(word: str) -> bool:
+    """Whether a word between a class and its place leaves no doubt that they belong together."""
+    known = grammar()
+    return word in known.opening or word in known.shares or word.endswith("ly") or word in {"most", "much", "not"}
+
+
+def _before(phrasing: Phrasing, marks: Sequence[Mark], at: int) -> Iterator[Region]:
+    """The nearest place before a class, up to a break."""
+    for mark in reversed(marks[:at]):
+        if mark.kind is Kind.BREAK:
+            return
+        region = mark.meaning.region
+        if region is None or region.extent is not Extent.PLACED:
+            continue
+        if not phrasing.is_compared(mark) and not phrasing.is_left_out(mark):
+            yield region
+            return
+
+
+def _behind(tokens: Tokens, marks: Sequence[Mark], at: int) -> Iterator[Region]:
+    """The nearest place behind a class, up to a break, "with", or a place in front of something new."""
+    join: Mark | None = None
+    for place in range(at + 1, len(marks)):
+        mark = marks[place]
+        if mark.kind in (Kind.BREAK, Kind.WITH):
+            return
+        if mark.kind in _JOINS:
+            join = mark
+            if not grammar().it.isdisjoint(tokens.words[mark.last + 1 : mark.last + 2]):
+                return
+        elif mark.kind is Kind.REGION:
+            region = mark.meaning.region
+            if region is None or region.extent is not Extent.PLACED:
+                return
+            if join is not None and _begins(tokens, marks, join, place):
+                return
+            if Phrasing(tokens, marks).preposition(mark.first) not in {"towards", "toward"}:
+                yield region
+            rest = marks[place + 1 : place + 3]
+            if len(rest) < 2 or rest[0].kind not in _JOINS or not rest[1].is_a_verb:
+                return
+        elif mark.mention is not None and join is not None and _is_subject(marks, place):
+            return
+
+
+def _begins(tokens: Tokens, marks: Sequence[Mark], join: Mark, place: int) -> bool:
+    """Whether a place right after a comma or "and" stands in front of something new."""
+    if not grammar().opening.issuperset(tokens.words[join.last + 1 : marks[place].first]):
+        return False
+    for mark in marks[place + 1 :]:
+        if mark.mention is not None or mark.is_a_verb:
+            return True
+        if mark.kind in (Kind.BREAK, Kind.REGION):
+            return False
+    return False
+
+
+def _is_subject(marks: Sequence[Mark], at: int) -> bool:
+    """Whether a verb follows a class: a clause of its own begins there."""
+    follows = next((mark for mark in marks[at + 1 :] if mark.kind is not Kind.SIZE), None)
+    return follows is not None and follows.is_a_verb
