@@ -37,6 +37,9 @@ _REGION_LABEL = re.compile(rf"(?:\A|[.;!?]\s+)(?:overall|(?:the )?{_SIDE}(?:[- ]
 _CLOSE = r"[\"'”’)\]*_`]*\s*\Z"
 _WHOLE = re.compile(rf"[.!?。！？]{_CLOSE}")
 _TRAILS = re.compile(rf"(?:\.{{2,}}|…){_CLOSE}")
+_TAIL = 60
+"""Characters at the end of a text that tell whether it is whole."""
+
 _DANGLES = re.compile(
     r"\b(?:the|a|an|and|or|but|its|their|with|from|which|as|than|into|including|such as|while"
     r"|(?<!made )(?<!up )(?<!consists )(?<!composed )of|(?<!in )(?<!nothing )(?<!lies )(?<!lie )between)\." + _CLOSE,
@@ -87,6 +90,7 @@ def cut_off(tokens: Tokens) -> Iterator[Flag]:
     text = tokens.text
     if _JSON.match(text) or _LISTED.search(text):
         return
-    if not _WHOLE.search(text) or _TRAILS.search(text) or _DANGLES.search(text):
+    tail = text[-_TAIL:]
+    if not _WHOLE.search(tail) or _TRAILS.search(tail) or _DANGLES.search(tail):
         first = tokens.sentences[-1][0] if tokens.sentences else 0
         yield Flag("cut-off", tokens.starts[first] if tokens.starts else 0, len(text))

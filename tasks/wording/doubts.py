@@ -15,14 +15,22 @@ from tasks.wording.regions import VAGUE, Extent, Region
 from tasks.wording.tokens import Tokens
 from tasks.wording.vocabulary import Kind, grammar
 
+_RELATES = frozenset({"that", "who", "whom", "as", "than", "like", "whose"})
 _JOINS = (Kind.COMMA, Kind.AND)
 
 
 def read_otherwise(tokens: Tokens, marks: Sequence[Mark]) -> None:
     """Notes for each placed class of a sentence the other places that it could be in."""
+    several = sum(mark.kind is Kind.REGION for mark in marks) > 1
+    phrasing = Phrasing(tokens, marks)
     for at, mark in enumerate(marks):
         mention = mark.mention
-        if mention is None or mention.bracketed or not any(r.extent is Extent.PLACED for r in mention.regions):
+        if (
+            mention is None
+            or not mention.regions
+            or mention.bracketed
+            or not any(r.extent is Extent.PLACED for r in mention.regions)
+        ):
             continue
         if any(region.adjective for region in mention.regions):
             continue
@@ -32,14 +40,14 @@ def read_otherwise(tokens: Tokens, marks: Sequence[Mark]) -> None:
         if _is_next_to_what_is_there(tokens, marks, at):
             mention.regions = [VAGUE]
             continue
-        if _is_the_only_subject(marks, at, mention.regions[-1]):
+        if not several or _is_the_only_subject(marks, at, mention.regions[-1]):
             continue
         bound = _bound(tokens, marks, at)
         if bound:
             mention.regions = [region for region in mention.regions if region in bound] or mention.regions
             continue
         claimed = {claim for region in mention.regions for claim in region.claims}
-        for other in (*_before(Phrasing(tokens, marks), marks, at), *_behind(tokens, marks, at)):
+        for other in (*_before(phrasing, at), *_behind(phrasing, at)):
             if len(mention.regions) > 1 or not claimed.issuperset(other.claims):
                 mention.otherwise.append(other)
 
@@ -92,6 +100,8 @@ def _bound(tokens: Tokens, marks: Sequence[Mark], at: int) -> list[Region]:
     for mark in marks[at + 1 :]:
         if mark.kind is Kind.REGION:
             gap = tokens.words[since : mark.first]
+            if not found and not verb and gap and gap[0].isalpha() and gap[0] not in _RELATES:
+                gap = gap[1:]  # "grassy slopes in the south"
             if not verb and not all(_is_plain(word) or (found and word in {",", "and"}) for word in gap):
                 break
             if mark.meaning.region is not None:
@@ -115,8 +125,12 @@ def _is_plain(word: str) -> bool:
     return word in known.opening or word in known.shares or word.endswith("ly") or word in {"most", "much", "not"}
 
 
-def _before(phrasing: Phrasing, marks: Sequence[Mark], at: int) -> Iterator[Region]:
-    """The nearest place before a class, up to a break."""
+def _before(phrasing: Phrasing, at: int) -> Iterator[Region]:
+    """The nearest place before a class, up to a break, or the beginning of its own clause."""
+    marks = phrasing.marks
+    before = next((mark for mark in reversed(marks[:at]) if mark.kind is not Kind.SIZE), None)
+    if before is not None and before.kind in _JOINS and _is_subject(marks, at) and _has_a_place_behind(marks, at):
+        return
     for mark in reversed(marks[:at]):
         if mark.kind is Kind.BREAK:
             return
@@ -128,8 +142,9 @@ def _before(phrasing: Phrasing, marks: Sequence[Mark], at: int) -> Iterator[Regi
             return
 
 
-def _behind(tokens: Tokens, marks: Sequence[Mark], at: int) -> Iterator[Region]:
+def _behind(phrasing: Phrasing, at: int) -> Iterator[Region]:
     """The nearest place behind a class, up to a break, "with", or a place in front of something new."""
+    tokens, marks = phrasing.tokens, phrasing.marks
     join: Mark | None = None
     for place in range(at + 1, len(marks)):
         mark = marks[place]
@@ -145,7 +160,7 @@ def _behind(tokens: Tokens, marks: Sequence[Mark], at: int) -> Iterator[Region]:
                 return
             if join is not None and _begins(tokens, marks, join, place):
                 return
-            if Phrasing(tokens, marks).preposition(mark.first) not in {"towards", "toward"}:
+            if phrasing.preposition(mark.first) not in {"towards", "toward"}:
                 yield region
             rest = marks[place + 1 : place + 3]
             if len(rest) < 2 or rest[0].kind not in _JOINS or not rest[1].is_a_verb:
@@ -163,6 +178,16 @@ def _begins(tokens: Tokens, marks: Sequence[Mark], join: Mark, place: int) -> bo
             return True
         if mark.kind in (Kind.BREAK, Kind.REGION):
             return False
+    return False
+
+
+def _has_a_place_behind(marks: Sequence[Mark], at: int) -> bool:
+    """Whether a place comes behind a class and its verb in one clause."""
+    for mark in marks[at + 1 :]:
+        if mark.kind in (Kind.BREAK, Kind.RELATIVE, Kind.COMMA, Kind.AND):
+            return False
+        if mark.kind is Kind.REGION:
+            return True
     return False
 
 

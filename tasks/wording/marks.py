@@ -18,6 +18,22 @@ _NO_CLASS_BEFORE = frozenset(
 
 _VERBS_TOO = frozenset({"house", "houses", "harbour", "harbours", "harbor", "harbors"})
 _ARTICLES = frozenset({"a", "an", "the", "any", "some", "every", "no"})
+_ADJECTIVES = 5
+_AFTER_ADJECTIVES = _ARTICLES | {
+    "and",
+    "or",
+    "with",
+    "which",
+    "where",
+    "while",
+    "but",
+    "in",
+    "its",
+    "it",
+    "that",
+    "as",
+    "so",
+}
 _NO_NOUNS = frozenset({"is", "are", "was", "were", "be", "has", "have", "consist", "consists", "made", "found"})
 
 
@@ -89,12 +105,16 @@ class Mark:
 def marks(tokens: Tokens, first: int, end: int) -> Iterator[Mark]:
     """The phrases of a sentence, from its first token to before its end."""
     words = tokens.words
-    before = -1
+    before = noun = -1
     previous: Mark | None = None
     for start, last, meaning in grammar().vocabulary.found(words, first, end):
         kind = meaning.kind
         is_size, before = before == start - 1, last if kind is Kind.SIZE else -1
-        if kind in (Kind.PLAIN, Kind.HINT) or (kind is Kind.VERB and _is_a_noun(words, start, end, is_size)):
+        if kind is Kind.COMMA and _joins_adjectives(words, start, end, noun):
+            continue
+        if kind is not Kind.SIZE:
+            noun = last
+        if kind is Kind.PLAIN or (kind is Kind.VERB and _is_a_noun(words, start, end, is_size)):
             continue
         if kind not in (Kind.CLASS, Kind.DENIED_CLASS):
             previous = Mark(start, last, meaning, kind)
@@ -108,12 +128,21 @@ def marks(tokens: Tokens, first: int, end: int) -> Iterator[Mark]:
             continue
         non = start > first and words[start - 1] == "non"
         mention = Mention(meaning.classes, (tokens.starts[start], tokens.ends[last]))
-        mention.beside = words[last] in lexicon().shores
+        describes = last + 1 < end and words[last + 1] in grammar().scenery
+        mention.beside = describes or words[last] in lexicon().shores
         mention.denied = kind is Kind.DENIED_CLASS or joined == "free" or non
         if previous is not None and previous.mention and previous.last + 1 == start and not tokens.glued(start):
             previous.mention.beside = True  # "a harbour city" is no harbour
         previous = Mark(start, last, meaning, Kind.CLASS, mention)
         yield previous
+
+
+def _joins_adjectives(words: list[str], comma: int, end: int, since: int) -> bool:
+    """Whether a comma stands between adjectives of one noun: "a small, compact village"."""
+    begins = max(since + 1, comma - _ADJECTIVES)
+    if {"a", "an"}.isdisjoint(words[begins:comma]) or comma + 1 >= end:
+        return False
+    return words[comma + 1] not in _AFTER_ADJECTIVES and words[comma + 1].isalpha()
 
 
 def _is_a_noun(words: list[str], at: int, end: int, after_size: bool) -> bool:

@@ -11,11 +11,12 @@ from tasks.wording.vocabulary import Kind, Meaning, grammar
 
 _JOINS = (Kind.COMMA, Kind.AND)
 _ORDINALS = (("first", "former"), ("second", "latter"))
+_ORDINAL_WORDS = frozenset(word for words in _ORDINALS for word in words)
 
 
 def pair(tokens: Tokens, marks: Sequence[Mark]) -> None:
     """Places the classes of a sentence with "respectively"; where the lists are not of one length, nowhere."""
-    if not marks:
+    if not marks or "respectively" not in tokens.words:
         return
     within = range(marks[0].first, marks[-1].last + 4)
     at = next((at for at in within if tokens.words[at : at + 1] == ["respectively"]), None)
@@ -39,6 +40,8 @@ def pair(tokens: Tokens, marks: Sequence[Mark]) -> None:
 def with_ordinals(tokens: Tokens, marks: Sequence[Mark]) -> list[Mark]:
     """The marks with "the first" and "the second" as the regions that they stand for: a list of two before."""
     rest = list(marks)
+    if not marks or _ORDINAL_WORDS.isdisjoint(tokens.words[marks[0].last : marks[-1].last + 1]):
+        return rest
     pairs = [places for places in _lists(tokens, marks) if len(places) == 2]
     if not pairs:
         return rest

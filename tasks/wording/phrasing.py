@@ -30,6 +30,13 @@ class Phrasing:
         """Whether "which" comes right after a region and a comma."""
         return at > 1 and self.marks[at - 1].kind is Kind.COMMA and self.marks[at - 2].kind is Kind.REGION
 
+    def is_right_behind_a_region(self, at: int) -> bool:
+        """Whether a region stands before, with at most a comma between."""
+        before = self.marks[at - 1]
+        if before.kind is Kind.COMMA and at > 1:
+            before = self.marks[at - 2]
+        return before.kind is Kind.REGION and before.last + 2 >= self.marks[at].first
+
     def is_left(self, at: int) -> bool:
         """Whether a comma ends what stands after "where": a place follows, or a class and its verb."""
         rest = self.marks[at + 1 : at + 3]
@@ -63,7 +70,7 @@ class Phrasing:
         if not joins:
             return False
         on_its_way = {"to", "through", "into", "past", "via"}.intersection(gap[joins[-1] :])
-        return bool(on_its_way) or any(word in grammar().placing for word in gap[: joins[-1]])
+        return bool(on_its_way) or gap[0] in grammar().aside or any(w in grammar().placing for w in gap[: joins[-1]])
 
     def is_an_aside(self, at: int, mark: Mark) -> bool:
         """Whether more than a preposition stands before a region after a comma: ", thickest in the south"."""
@@ -106,6 +113,15 @@ class Phrasing:
             and (len(follows) == 1 or follows[1].mention is None)
         )
 
+    def is_the_rest(self, mark: Mark) -> bool:
+        """Whether a phrase speaks of the rest of the place in front: "the south is grass, and the rest is water"."""
+        words = self.tokens.words
+        if words[mark.last] not in {"rest", "remainder"} and words[mark.last - 1 : mark.last + 1] != ["other", "half"]:
+            return False
+        before = next((other for other in reversed(self.marks) if other.last < mark.first), None)
+        broken = before is not None and before.kind is Kind.BREAK and words[before.first] != ";"
+        return not broken and words[mark.last + 1 : mark.last + 2] != ["of"]
+
     def is_compared(self, mark: Mark) -> bool:
         """Whether a region is only what another is held against: "more than in the north", "unlike the south"."""
         words = self.tokens.words
@@ -114,13 +130,25 @@ class Phrasing:
             words[at] in grammar().determiners or words[at] in grammar().places or words[at] in {"with", "so"}
         ):
             at -= 1
-        return at >= 0 and words[at] in grammar().comparing and words[at - 1] != "well"  # but "as well as"
+        if words[at : at + 2] in (["as", "for"], ["as", "to"]) or words[at - 1] == "well":
+            return False  # "as for the south", "as well as in the south"
+        return at >= 0 and words[at] in grammar().comparing
 
     def is_the_subject(self, at: int) -> bool:
         """Whether a verb follows a region that comes after a comma and a region in front with a preposition."""
         if self.next(at) is not Kind.VERB or at < 2 or self.marks[at - 1].kind is not Kind.COMMA:
             return False
         return self.has_preposition(self.marks[at - 2].first)
+
+    def is_the_subject_beside(self, at: int) -> bool:
+        """Whether a region itself is next to the class that follows: "the south is bordered by a lake"."""
+        for mark in reversed(self.marks[:at]):
+            if mark.kind is Kind.REGION:
+                return not self.has_preposition(mark.first)
+            is_beside = mark.mention is not None and mark.mention.beside
+            if mark.kind not in (Kind.VERB, Kind.COMMA, Kind.AND) and not is_beside:
+                return False
+        return False
 
     def opens(self, at: int) -> bool:
         """Whether a class, or a verb, follows a region at once or after a comma, or further regions."""
@@ -199,8 +227,12 @@ class Phrasing:
             at = mark.first - back
             if at < 0 or not words[at].isalpha():
                 return False
+            if words[at] == "between" and not grammar().shared.isdisjoint(words[max(at - 3, 0) : at]):
+                return False
+            if words[at] in {"than", "over"} and not {"the", "a", "an"}.issuperset(words[at + 1 : mark.first][:1]):
+                return False  # "more than half water"
             if (words[at],) in beside or tuple(words[max(at - 1, 0) : at + 1]) in beside:
                 return True
-            if words[at] in {"and", "or", "is", "are", "of"}:
+            if words[at] in {"and", "or", "is", "are", "of", "with"}:
                 return False
         return False

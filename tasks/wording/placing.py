@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from tasks.wording.brackets import without_brackets
 from tasks.wording.doubts import read_otherwise
 from tasks.wording.marks import Mark, Mention
 from tasks.wording.pairing import pair, with_ordinals
@@ -43,34 +44,12 @@ class Placing:
         if not regions and not it:
             self.before = None if marks else self.before
             return
-        rest = with_ordinals(self.tokens, _without_brackets(self.tokens, marks))
+        rest = with_ordinals(self.tokens, without_brackets(self.tokens, marks))
         sentence = _Sentence(self.tokens, rest, Phrasing(self.tokens, rest), self.before, VAGUE if it else None, first)
         sentence.place()
         read_otherwise(self.tokens, rest)
         pair(self.tokens, rest)
         self.before = sentence.latest
-
-
-def _without_brackets(tokens: Tokens, marks: Sequence[Mark]) -> Sequence[Mark]:
-    """The marks without brackets that say where the class before them is: "water (in the north)"."""
-    rest: list[Mark] = []
-    at = 0
-    while at < len(marks):
-        end = at + 1
-        if tokens.words[marks[at].first] == "(" and rest and (mention := rest[-1].mention):
-            while end < len(marks) and tokens.words[marks[end].first] != ")":
-                end += 1
-            inside = marks[at + 1 : end]
-            regions = [mark.meaning.region for mark in inside if mark.meaning.region]
-            if regions and not any(mark.mention for mark in inside):
-                mention.regions = [region for region in regions if region.extent is not Extent.SAME]
-                mention.bracketed = True
-                at = end + 1
-                continue
-            end = at + 1
-        rest += marks[at:end]
-        at = end
-    return rest
 
 
 @dataclass(slots=True)
@@ -150,7 +129,7 @@ class _Sentence:
             mention.beside = True
         elif self.phrasing.is_beside(mark, grammar().next_to) or of_one in self.near:
             self.near.append(mention)
-            mention.beside = not placed
+            mention.beside = not placed or self.phrasing.is_the_subject_beside(at)
         parting = self.phrasing.parting(self.since, mark)
         if parting is not None:
             if parting:
@@ -199,7 +178,10 @@ class _Sentence:
 
     def _relate(self, at: int, mark: Mark) -> None:
         """What follows is said of the last place, or of what stands before."""
-        if self.tokens.words[mark.first] in {"where", "wherein"}:
+        in_which = mark.kind is Kind.RELATIVE and mark.last > mark.first
+        if in_which and (at == 0 or not self.phrasing.is_right_behind_a_region(at)):
+            self._begin([])  # "a landscape in which ..."
+        elif in_which or self.tokens.words[mark.first] in {"where", "wherein"}:
             self.outer = self.outer if self.inner else self.front
             self.front, self.inner, self.fresh = self.latest or VAGUE, True, False
             self._begin([])
@@ -233,11 +215,13 @@ class _Sentence:
     def _region(self, at: int, mark: Mark, region: Region) -> None:
         """Goes on after a region."""
         if region.extent is Extent.SAME:
-            same = self.latest or self.before
-            if same is None:
-                return
-            region = same
-        if self.phrasing.is_of_a_class(at, mark, region):
+            region = self.latest or self.before or region
+        has_front = self.front is not None and self.front.extent is Extent.PLACED
+        if (
+            region.extent is Extent.SAME
+            or self.phrasing.is_of_a_class(at, mark, region)
+            or (has_front and self.phrasing.is_the_rest(mark))
+        ):
             return
         if self.phrasing.is_left_out(mark):
             self._leave_out(region)

@@ -14,7 +14,7 @@ from tasks.wording.marks import Mention, marks
 from tasks.wording.placing import Placing
 from tasks.wording.sizes import size
 from tasks.wording.tokens import Tokens, tokenise
-from tasks.wording.vocabulary import Kind, grammar
+from tasks.wording.vocabulary import grammar
 
 _DENYING = frozenset({"no", "not", "nor", "neither", "without", "any"})
 
@@ -56,9 +56,9 @@ def _hints(tokens: Tokens) -> frozenset[int]:
     """Classes that may be meant by a word, where it is not denied."""
     return frozenset(
         class_id
-        for first, _, meaning in grammar().vocabulary.found(tokens.words)
-        if meaning.kind is Kind.HINT and _DENYING.isdisjoint(tokens.words[max(first - 4, 0) : first])
-        for class_id in meaning.classes
+        for first, _, classes in grammar().hints.found(tokens.words)
+        if _DENYING.isdisjoint(tokens.words[max(first - 4, 0) : first])
+        for class_id in classes
     )
 
 

@@ -11,6 +11,11 @@ from tasks.wording.vocabulary import Kind, grammar
 _NOT_SO = frozenset({"not", "no", "than", "less", "more", "nor", "fairly", "relatively", "comparatively", "least"})
 """Before a size, these make another one of it, or one that is only relative."""
 
+_TAKES = frozenset(
+    {"cover", "covers", "covering", "occupy", "occupies", "occupying", "fill", "fills", "filling", "claim", "claims"}
+)
+"""After these the share is one that something else has of the class: "grass covers a small area of the sand"."""
+
 _GAP = 2
 """Words that may stand between a share and its class."""
 
@@ -25,16 +30,18 @@ def size(tokens: Tokens, marks: Sequence[Mark]) -> None:
         noun = mark.last + 1
         if noun + 1 >= len(words) or words[noun] not in grammar().shares or words[noun + 1] != "of":
             continue
-        mention = _of_class(marks, at, noun + 1) or _by_subject(marks, at)
+        mention = _of_class(words, marks, at, noun + 1) or _by_subject(marks, at)
         # In a sentence that places others, what is not placed may well be: then its share is not known.
         known = mention is not None and (mention.regions or not places or _is_of_the_scene(words, noun + 2))
         if mention is not None and mention.size is None and known:
             mention.size, mention.size_span = mark.meaning.size, tokens.span(mark.first, noun)
 
 
-def _of_class(marks: Sequence[Mark], at: int, of: int) -> Mention | None:
+def _of_class(words: list[str], marks: Sequence[Mark], at: int, of: int) -> Mention | None:
     """The class that the share is of."""
     follows = marks[at + 1] if at + 1 < len(marks) else None
+    if not _TAKES.isdisjoint(words[max(marks[at].first - 2, 0) : marks[at].first]):
+        return None
     return follows.mention if follows and follows.mention and follows.first - of <= _GAP + 1 else None
 
 

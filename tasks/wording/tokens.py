@@ -146,27 +146,28 @@ class Phrases(Generic[_T]):
         at = first
         root = self._root
         while at < end:
-            if words[at] not in root:
+            node = root.get(words[at])
+            if node is None:
                 at += 1
                 continue
-            last, meaning = self._longest(words, at, end)
-            if words[at] in _ARTICLES and at + 1 < end and words[at + 1] in root:
+            last, meaning = _longest(node, words, at, end)
+            if at + 1 < end and words[at] in _ARTICLES and (node := root.get(words[at + 1])) is not None:
                 # Of "the top" and "top left" in "the top left" the second is meant.
-                later, other = self._longest(words, at + 1, end)
+                later, other = _longest(node, words, at + 1, end)
                 if later > last:
                     at, last, meaning = at + 1, later, other
             if last >= at:
                 yield at, last, meaning
-            at = max(at, last) + 1
+                at = last
+            at += 1
 
-    def _longest(self, words: list[str], at: int, end: int) -> tuple[int, Any]:
-        """The last word of the longest phrase that begins here, before `at` where none does, and its meaning."""
-        node = self._root.get(words[at])
-        last, meaning = at - 1, None
-        step = at
-        while node is not None:
-            if "" in node:
-                last, meaning = step, node[""]
-            step += 1
-            node = node.get(words[step]) if step < end else None
-        return last, meaning
+
+def _longest(node: dict[str, Any] | None, words: list[str], at: int, end: int) -> tuple[int, Any]:
+    """The last word of the longest phrase that begins with a node, before `at` where none does, and its meaning."""
+    last, meaning = at - 1, None
+    while node is not None:
+        if "" in node:
+            last, meaning = at, node[""]
+        at += 1
+        node = node.get(words[at]) if at < end else None
+    return last, meaning

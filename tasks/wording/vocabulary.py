@@ -22,7 +22,6 @@ class Kind(Enum):
 
     CLASS = auto()
     DENIED_CLASS = auto()
-    HINT = auto()
     REGION = auto()
     LEADS = auto()
     DENIES = auto()
@@ -44,7 +43,7 @@ class Meaning:
 
     Attributes:
         kind: what it does.
-        classes: CLASS, HINT: ids that it may stand for, the likeliest first.
+        classes: CLASS: ids that it may stand for, the likeliest first.
         region: REGION: the place.
         how: LEADS: ``by``, ``verbs``, ``named``, ``partitive``, ``theme`` or ``how``; DENIES: ``strict`` where nothing
             but fillers may come between.
@@ -65,7 +64,11 @@ class Grammar:
     Attributes:
         vocabulary: all phrases.
         fillers: what may stand between a denial and its class.
+        hints: phrases that may name one of several classes, by id.
         holding: verbs whose object is denied with their subject: "no quarter has trees".
+        shared: words before "between" that make it tell what shares a place.
+        aside: words right behind a class that say where it is, though no region.
+        scenery: nouns that a class only describes: "a river landscape".
         places: prepositions that place what stands before them.
         placing: those of them that only ever do so, unlike "of".
         next_to: phrases that speak of a class to say where another one is, as tuples of words.
@@ -92,7 +95,11 @@ class Grammar:
 
     vocabulary: Phrases[Meaning]
     fillers: frozenset[str]
+    hints: Phrases[tuple[int, ...]]
     holding: frozenset[str]
+    shared: frozenset[str]
+    aside: frozenset[str]
+    scenery: frozenset[str]
     places: frozenset[str]
     placing: frozenset[str]
     next_to: frozenset[tuple[str, ...]]
@@ -128,6 +135,9 @@ def grammar() -> Grammar:
     partings: Phrases[bool] = Phrases()
     partings.add(content["apart"], False)
     partings.add([*content["ends"], *(form for verb in content["fading"] for form in _forms(verb))], True)
+    hints: Phrases[tuple[int, ...]] = Phrases()
+    for ambiguous in lexicon().hinting:
+        hints.add(ambiguous.words, ambiguous.classes)
     _add_frame(phrases, content)
     _add_regions(phrases, content)
     _add_leads(phrases, content)
@@ -138,7 +148,11 @@ def grammar() -> Grammar:
     return Grammar(
         phrases,
         frozenset(content["fillers"]),
+        hints,
         frozenset(content["being"]) | frozenset(form for verb in content["denied_verbs"] for form in _forms(verb)),
+        frozenset(content["shared"]),
+        frozenset(content["aside"]),
+        frozenset(content["scenery"]),
         frozenset(content["places"]),
         frozenset(content["places"]) - frozenset(content["no_places"]),
         frozenset(tuple(phrase.split()) for phrase in content["next_to"]),
@@ -186,7 +200,7 @@ def _forms(verb: str) -> Iterator[str]:
 def _add_classes(phrases: Phrases[Meaning]) -> None:
     words = lexicon()
     for ambiguous in words.hinting:
-        phrases.add(ambiguous.words, Meaning(Kind.HINT, ambiguous.classes))
+        phrases.add(ambiguous.words, Meaning(Kind.PLAIN))
     for class_id in range(1, len(TOKENS)):
         own = words.nouns(class_id)
         nouns = [TOKENS[class_id].replace("_", " ")]
