@@ -34,7 +34,7 @@ def read_otherwise(tokens: Tokens, marks: Sequence[Mark]) -> None:
             continue
         if any(region.adjective for region in mention.regions):
             continue
-        if _ends(tokens, marks, at):
+        if _ends(tokens, marks, at) or _has_its_own_end(tokens, marks, at):
             mention.regions = [VAGUE]
             continue
         if _is_next_to_what_is_there(tokens, marks, at):
@@ -58,6 +58,13 @@ def _ends(tokens: Tokens, marks: Sequence[Mark], at: int) -> bool:
     return any(ends and first == 0 for first, _, ends in grammar().partings.found(rest))
 
 
+def _has_its_own_end(tokens: Tokens, marks: Sequence[Mark], at: int) -> bool:
+    """Whether a class describes an end of the scene that is no phrase for a region: "a wooded north"."""
+    after = marks[at].last + 1
+    named = at + 1 < len(marks) and marks[at + 1].first == after
+    return not named and not {"north", "south", "east", "west"}.isdisjoint(tokens.words[after : after + 1])
+
+
 def _is_next_to_what_is_there(tokens: Tokens, marks: Sequence[Mark], at: int) -> bool:
     """Whether the next place is that of something beside a class: "fields, together with the village in the south"."""
     added = False
@@ -72,6 +79,8 @@ def _is_next_to_what_is_there(tokens: Tokens, marks: Sequence[Mark], at: int) ->
             return grammar().opening.issuperset(gap) and marks[place + 1].meaning.region in marks[at].mention_regions
         elif mark.kind not in (Kind.VERB, Kind.SIZE, Kind.COMMA):
             return False
+        else:
+            added = added or tokens.words[marks[at].last + 1] == "that"
     return False
 
 

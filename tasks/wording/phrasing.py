@@ -122,6 +122,21 @@ class Phrasing:
         broken = before is not None and before.kind is Kind.BREAK and words[before.first] != ";"
         return not broken and words[mark.last + 1 : mark.last + 2] != ["of"]
 
+    def is_headed_for(self, at: int) -> bool:
+        """Whether something only heads for a region: "increases towards the south", "runs from north to south"."""
+        words = self.tokens.words
+        before = self.marks[at - 1] if at else None
+        if self.preposition(self.marks[at].first) in {"toward", "towards"}:
+            return before is not None and before.kind is Kind.VERB and words[before.last] not in grammar().staying
+        return False
+
+    def is_on_a_way(self, at: int) -> bool:
+        """Whether a region is one end of a way: "from north to south"."""
+        follows, before = self.marks[at + 1 : at + 2], self.marks[max(at - 1, 0) : at]
+        if follows and follows[0].kind is Kind.REGION and self.is_the_end_of_a_way(at + 1):
+            return True
+        return bool(before) and before[0].kind is Kind.REGION and self.is_the_end_of_a_way(at)
+
     def is_compared(self, mark: Mark) -> bool:
         """Whether a region is only what another is held against: "more than in the north", "unlike the south"."""
         words = self.tokens.words

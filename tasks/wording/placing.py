@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tasks.wording.brackets import without_brackets
+from tasks.wording.asides import place_additions, without_brackets
 from tasks.wording.doubts import read_otherwise
 from tasks.wording.marks import Mark, Mention
 from tasks.wording.pairing import pair, with_ordinals
@@ -47,6 +47,7 @@ class Placing:
         rest = with_ordinals(self.tokens, without_brackets(self.tokens, marks))
         sentence = _Sentence(self.tokens, rest, Phrasing(self.tokens, rest), self.before, VAGUE if it else None, first)
         sentence.place()
+        place_additions(self.tokens, rest)
         read_otherwise(self.tokens, rest)
         pair(self.tokens, rest)
         self.before = sentence.latest
@@ -220,7 +221,7 @@ class _Sentence:
         if (
             region.extent is Extent.SAME
             or self.phrasing.is_of_a_class(at, mark, region)
-            or (has_front and self.phrasing.is_the_rest(mark))
+            or (has_front and (self.phrasing.is_the_rest(mark) or (self.open and self.phrasing.is_on_a_way(at))))
         ):
             return
         if self.phrasing.is_left_out(mark):
@@ -240,7 +241,11 @@ class _Sentence:
         self.latest = region
         if self.open and not self.verb and "from" in self.tokens.words[self.since : mark.first + 1]:
             region = VAGUE  # "... and buildings from the south": what is said of them was said before
-        region = VAGUE if self.negated or self.phrasing.parting(self.since, mark) is not None else self._without(region)
+        region = (
+            VAGUE
+            if self.negated or self.phrasing.is_headed_for(at) or self.phrasing.parting(self.since, mark) is not None
+            else self._without(region)
+        )
         preposition = self.phrasing.has_preposition(mark.first)
         if self.fresh:
             self._further_region(at, mark, region, preposition)
@@ -262,7 +267,7 @@ class _Sentence:
         elif self.verb and self.behind and preposition and self.placed:
             # "lies in the south and reaches into the middle"
             for mention in self.placed:
-                mention.regions = [*mention.regions, region]
+                mention.regions += [region] if region.extent is Extent.PLACED else []
         elif self.closed and self._is_an_afterthought(at, mark, preposition):
             unplaced = [mention for mention in self.closed if mention.of_whole]
             self._stand_behind(unplaced, region)

@@ -66,6 +66,7 @@ class Grammar:
         fillers: what may stand between a denial and its class.
         hints: phrases that may name one of several classes, by id.
         holding: verbs whose object is denied with their subject: "no quarter has trees".
+        staying: verbs after which "towards" a place is where something is.
         shared: words before "between" that make it tell what shares a place.
         aside: words right behind a class that say where it is, though no region.
         scenery: nouns that a class only describes: "a river landscape".
@@ -97,6 +98,7 @@ class Grammar:
     fillers: frozenset[str]
     hints: Phrases[tuple[int, ...]]
     holding: frozenset[str]
+    staying: frozenset[str]
     shared: frozenset[str]
     aside: frozenset[str]
     scenery: frozenset[str]
@@ -150,6 +152,7 @@ def grammar() -> Grammar:
         frozenset(content["fillers"]),
         hints,
         frozenset(content["being"]) | frozenset(form for verb in content["denied_verbs"] for form in _forms(verb)),
+        frozenset(content["staying"]),
         frozenset(content["shared"]),
         frozenset(content["aside"]),
         frozenset(content["scenery"]),
