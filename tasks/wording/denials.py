@@ -48,7 +48,9 @@ def _deny_after(tokens: Tokens, marks: Sequence[Mark], at: int) -> int:
     if start < 0:
         return _doubt(tokens, marks, at)
     strict = marks[at].meaning.how == "strict" and start == at
-    is_noun = not _NOUNS.isdisjoint(tokens.words[marks[at].first : marks[at].last + 1])
+    is_noun = marks[at].meaning.how == "doubts" or not _NOUNS.isdisjoint(
+        tokens.words[marks[at].first : marks[at].last + 1]
+    )
     chain: list[Mark] = []
     end = marks[start].last
     for place in range(start + 1, len(marks)):

@@ -48,11 +48,12 @@ def leaders(tokens: Tokens, marks: Sequence[Mark]) -> Iterator[Leading]:
         if how == "partitive" and not _is_of_the_scene(tokens, mark):
             continue
         group = _group(tokens, marks, at, how)
+        at_first = _is_said_at_first(tokens, marks, at)
+        names_it = _names_the_scene(tokens, mark) and not _stands_in_a_place(marks, group)
         if (
             group
             and all(
-                (mention.of_whole or mention.aside or _names_the_scene(tokens, mark)) and not mention.denied
-                for mention in group
+                (mention.of_whole or mention.aside or names_it or at_first) and not mention.denied for mention in group
             )
             and not _is_local(marks, at)
             and (_is_of_the_land(tokens, mark) or not _is_of_a_part(tokens, marks, at))
@@ -85,8 +86,39 @@ def _unequalled(tokens: Tokens, marks: Sequence[Mark]) -> Iterator[Leading]:
         return
 
 
+def _stands_in_a_place(marks: Sequence[Mark], group: Sequence[Mention]) -> bool:
+    """Whether a place comes before the first of some classes: "in the north, trees ..."."""
+    for mark in marks:
+        if mark.kind is Kind.REGION and mark.meaning.region and mark.meaning.region.extent is not Extent.WHOLE:
+            return True
+        if mark.mention in group:
+            return False
+    return False
+
+
+def _is_said_at_first(tokens: Tokens, marks: Sequence[Mark], at: int) -> bool:
+    """Whether places only come in what is added: "snow is the dominant class, found in the north"."""
+    if tokens.words[marks[0].first - 1 : marks[0].first] and tokens.words[marks[0].first - 1] in grammar().it:
+        return False
+    if any(mark.kind is Kind.REGION for mark in marks[:at]):
+        return False
+    added = False
+    for place, mark in enumerate(marks[at + 1 :], start=at + 1):
+        if mark.kind is Kind.REGION:
+            return added
+        follows = marks[place + 1] if place + 1 < len(marks) else None
+        verb = follows is not None and follows.is_a_verb and follows.first == mark.last + 1
+        region = follows is not None and follows.kind is Kind.REGION and mark.kind is Kind.COMMA
+        added = added or mark.kind is Kind.BREAK or (mark.kind in (Kind.COMMA, Kind.AND) and (verb or region))
+    return True
+
+
 def _names_the_scene(tokens: Tokens, mark: Mark) -> bool:
-    """Whether the scene comes right after a lead: "the dominant class of this tile"."""
+    """Whether the scene comes right after a lead: "the dominant class of this tile", "dominate the scene"."""
+    if mark.meaning.how == "verbs":
+        begins = mark.last + 2
+        the = tokens.words[mark.last + 1 : begins] in (["the"], ["this"])
+        return the and any(first == begins for first, _, _ in grammar().scene.found(tokens.words, begins, begins + 1))
     rest = tokens.words[mark.last + 1 : mark.last + 7]
     if mark.meaning.how != "named" or "of" not in rest:
         return False
@@ -210,7 +242,9 @@ def _after(tokens: Tokens, marks: Sequence[Mark], at: int) -> list[Mention]:
     """The next class, and those listed with it."""
     group: list[Mention] = []
     end = 0
-    for mark in marks[at + 1 :]:
+    for place, mark in enumerate(marks[at + 1 :], start=at + 1):
+        if group and mark.mention is not None and [one.is_a_verb for one in marks[place + 1 : place + 2]] == [True]:
+            break  # "..., and grass is found in the south"
         if mark.mention is None:
             if mark.kind in (Kind.BREAK, Kind.WITH, Kind.DENIES, Kind.LEADS) or (
                 group and mark.kind in (Kind.VERB, Kind.REGION)
@@ -234,6 +268,8 @@ def _before(tokens: Tokens, marks: Sequence[Mark], at: int) -> list[Mention]:
         if mark.mention is None:
             if mark.kind in (Kind.BREAK, Kind.DENIES) or (group and mark.kind in (Kind.VERB, Kind.REGION, Kind.WITH)):
                 break
+            if not group and mark.kind is Kind.REGION and _is_in_passing(marks, at, mark):
+                continue
             if not group and (mark.kind is Kind.REGION or (mark.kind is Kind.AND and not _goes_on(marks, at, mark))):
                 break
             if not group and mark.kind is Kind.WITH and mark.last + _BACK < marks[at].first:
@@ -246,8 +282,17 @@ def _before(tokens: Tokens, marks: Sequence[Mark], at: int) -> list[Mention]:
     return group
 
 
+def _is_in_passing(marks: Sequence[Mark], at: int, region: Mark) -> bool:
+    """Whether a place stands between commas, before the verb: "trees, found in the north, dominate the scene"."""
+    between = [mark for mark in marks[:at] if mark.first > region.last]
+    return [mark.kind for mark in between[:1]] == [Kind.COMMA] and all(mark.is_a_verb for mark in between[1:])
+
+
 def _goes_on(marks: Sequence[Mark], at: int, join: Mark) -> bool:
-    """Whether "and" joins a leading verb to another of its only subject: "trees surround it and dominate"."""
+    """Whether "and" joins a leading verb to another of its subject: "trees surround it and dominate"."""
+    between = [mark for mark in marks[:at] if mark.first > join.last]
+    if between and between[0].first == join.last + 1 and all(mark.is_a_verb for mark in between):
+        return True
     return join.last + 1 == marks[at].first and sum(mark.mention is not None for mark in marks[:at]) == 1
 
 

@@ -38,9 +38,8 @@ class Placing:
     def place(self, marks: Sequence[Mark], first: int) -> None:
         """Places the classes of the sentence that begins at a token."""
         regions = [mark for mark in marks if mark.kind is Kind.REGION]
-        it = (
-            self.tokens.words[first] in grammar().it and self.before is not None and self.before.extent is Extent.PLACED
-        )
+        pronoun = self.tokens.words[first] in grammar().it or _begins_with_there(self.tokens, marks, first)
+        it = pronoun and self.before is not None and self.before.extent is Extent.PLACED
         if not regions and not it:
             self.before = None if marks else self.before
             return
@@ -51,6 +50,13 @@ class Placing:
         read_otherwise(self.tokens, rest)
         pair(self.tokens, rest)
         self.before = sentence.latest
+
+
+def _begins_with_there(tokens: Tokens, marks: Sequence[Mark], first: int) -> bool:
+    """Whether a sentence begins with "there" as a place: "There, trees take the lead", but not "There are"."""
+    follows = marks[0] if marks else None
+    is_verb = follows is not None and follows.is_a_verb and follows.first == first + 1
+    return tokens.words[first] == "there" and not is_verb
 
 
 @dataclass(slots=True)
@@ -216,7 +222,8 @@ class _Sentence:
     def _region(self, at: int, mark: Mark, region: Region) -> None:
         """Goes on after a region."""
         if region.extent is Extent.SAME:
-            region = self.latest or self.before or region
+            here = self.tokens.words[mark.last] == "here"
+            region = self.latest or self.before or (region if here else VAGUE)
         has_front = self.front is not None and self.front.extent is Extent.PLACED
         if (
             region.extent is Extent.SAME
