@@ -10,7 +10,7 @@ from tasks.wording.tokens import Tokens
 from tasks.wording.vocabulary import Kind, grammar
 
 _TAIL = frozenset({"as", "well", "too", "also", "."})
-_LISTED = (Kind.CLASS, Kind.SIZE, Kind.COMMA, Kind.AND)
+_ADDED = (Kind.CLASS, Kind.SIZE, Kind.COMMA, Kind.AND)
 
 
 def without_brackets(tokens: Tokens, marks: Sequence[Mark]) -> Sequence[Mark]:
@@ -36,23 +36,27 @@ def without_brackets(tokens: Tokens, marks: Sequence[Mark]) -> Sequence[Mark]:
 
 
 def place_additions(tokens: Tokens, marks: Sequence[Mark]) -> None:
-    """Places what is added to a place by "with" and nothing more: "trees cover the north, with some grass"."""
-    at = next((at for at in range(len(marks) - 1, 0, -1) if marks[at].kind not in _LISTED), 0)
-    if at == 0 or marks[at].kind is not Kind.WITH or marks[-1].mention is None:
-        return
-    before = marks[at - 2 if at > 1 and marks[at - 1].kind is Kind.COMMA else at - 1]
-    region = before.meaning.region
-    start, end = marks[at].first, next(end for first, end in tokens.sentences if first <= marks[at].first < end)
-    words = tokens.words[start + 1 : end]
+    """Places what a sentence adds to its last place: "trees cover the north, with some grass"."""
+    at = next((at for at in range(len(marks) - 1, -1, -1) if marks[at].kind is Kind.REGION), -1)
+    region = marks[at].meaning.region if at >= 0 else None
+    rest = marks[at + 1 :]
+    added = [mark for mark in rest if mark.mention is not None]
     if (
         region is None
         or region.adjective
         or region.extent is not Extent.PLACED
-        or not grammar().placing.isdisjoint(words)
+        or not added
+        or rest[-1] is not added[-1]
     ):
         return
-    if before.last + 2 < start or not _TAIL.issuperset(tokens.words[marks[-1].last + 1 : end]):
+    end = next(end for first, end in tokens.sentences if first <= marks[at].first < end)
+    gap = [word for word in tokens.words[marks[at].last + 1 : added[0].first] if word not in {",", "is", "are"}]
+    if gap[:1] != ["with"] and not (gap[1:2] == ["with"] and gap[0] in grammar().mixed):
         return
-    for mark in marks[at:]:
-        if mark.mention is not None and not mark.mention.regions:
-            mark.mention.regions = [region]
+    plain = all(mark.kind in _ADDED or mark.first < added[0].first for mark in rest)
+    if not plain or not grammar().placing.isdisjoint(tokens.words[marks[at].last + 1 : end]):
+        return
+    if _TAIL.issuperset(tokens.words[added[-1].last + 1 : end]):
+        for mark in added:
+            if mark.mention is not None and not mark.mention.regions:
+                mark.mention.regions = [region]

@@ -66,6 +66,7 @@ class Grammar:
         fillers: what may stand between a denial and its class.
         hints: phrases that may name one of several classes, by id.
         holding: verbs whose object is denied with their subject: "no quarter has trees".
+        mixed: words before "with" that put one class among another.
         staying: verbs after which "towards" a place is where something is.
         shared: words before "between" that make it tell what shares a place.
         aside: words right behind a class that say where it is, though no region.
@@ -98,6 +99,7 @@ class Grammar:
     fillers: frozenset[str]
     hints: Phrases[tuple[int, ...]]
     holding: frozenset[str]
+    mixed: frozenset[str]
     staying: frozenset[str]
     shared: frozenset[str]
     aside: frozenset[str]
@@ -152,6 +154,7 @@ def grammar() -> Grammar:
         frozenset(content["fillers"]),
         hints,
         frozenset(content["being"]) | frozenset(form for verb in content["denied_verbs"] for form in _forms(verb)),
+        frozenset(content["mixed"]),
         frozenset(content["staying"]),
         frozenset(content["shared"]),
         frozenset(content["aside"]),
