@@ -34,7 +34,7 @@ _LABEL = re.compile(
 )
 _SIDE = r"(?:top|bottom|upper|lower|middle|cent(?:er|re)|central|left|right|north\w*|south\w*|east\w*|west\w*)"
 _REGION_LABEL = re.compile(rf"(?:\A|[.;!?]\s+)(?:overall|(?:the )?{_SIDE}(?:[- ]\w+){{0,3}}):\s", re.IGNORECASE)
-_CLOSE = r"[\"'”’)\]*_`]*\s*\Z"
+_CLOSE = r"[\"'”’)\]*_`]*(?:</\w+>)?\s*\Z"
 _WHOLE = re.compile(rf"[.!?。！？]{_CLOSE}")
 _TRAILS = re.compile(rf"(?:\.{{2,}}|…){_CLOSE}")
 _TAIL = 60

@@ -76,6 +76,7 @@ def _is_next_to_what_is_there(tokens: Tokens, marks: Sequence[Mark], at: int) ->
             if not (added or mark.mention.beside) or marks[place + 1].kind is not Kind.REGION:
                 return False
             gap = tokens.words[mark.last + 1 : marks[place + 1].first]
+            gap = gap[1:] if gap[:1] and gap[0] not in _RELATES and gap[0].isalpha() else gap
             return grammar().opening.issuperset(gap) and marks[place + 1].meaning.region in marks[at].mention_regions
         elif mark.kind not in (Kind.VERB, Kind.SIZE, Kind.COMMA):
             return False

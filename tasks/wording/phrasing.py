@@ -137,6 +137,11 @@ class Phrasing:
             return True
         return bool(before) and before[0].kind is Kind.REGION and self.is_the_end_of_a_way(at)
 
+    def is_a_participle(self, at: int) -> bool:
+        """Whether a mark is a verb that goes on with the subject: ", covering the north"."""
+        mark = self.marks[at] if at < len(self.marks) else None
+        return mark is not None and mark.kind is Kind.VERB and self.tokens.words[mark.first].endswith("ing")
+
     def is_compared(self, mark: Mark) -> bool:
         """Whether a region is only what another is held against: "more than in the north", "unlike the south"."""
         words = self.tokens.words

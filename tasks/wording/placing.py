@@ -217,7 +217,7 @@ class _Sentence:
         elif mark.kind is Kind.AND and self.phrasing.next(at) in (Kind.VERB, Kind.LEADS):
             self.resumed = self.marks[at + 1].first == mark.last + 1
         elif self.verb:
-            self._begin(self.open)
+            self._begin(self._subjects() if self.phrasing.is_a_participle(at + 1) else self.open)
 
     def _region(self, at: int, mark: Mark, region: Region) -> None:
         """Goes on after a region."""
@@ -352,6 +352,10 @@ class _Sentence:
         between = [count for count in sorted(set(self.verbs)) if 0 < count < len(self.open)] if self.verb else []
         after = self.open[max(between) :] if len(between) > (0 if preposition == "of" else 1) else self.open
         return after if any(not mention.beside for mention in after) else self.open
+
+    def _subjects(self) -> list[Mention]:
+        """The open classes before the first verb; all, where none is."""
+        return self.open[: self.verbs[0]] if self.verbs and self.verbs[0] else self.open
 
     def _leave_out(self, region: Region) -> None:
         """Takes a region out of what the last place claims, and those to come."""
