@@ -91,9 +91,12 @@ def wrong_sizes(said: Named, facts: Facts, settings: Settings) -> Iterator[Flag]
 
 def _is_misplaced(mention: Mention, class_id: int, facts: Facts) -> bool:
     """Whether a class has no pixel in a place where it is said to be, and in none where it could be said to be."""
-    if mention.beside or mention.doubted or any(_is_in(region, class_id, facts) for region in mention.otherwise):
+    if mention.beside or mention.doubted:
         return False
-    return any(not _is_in(region, class_id, facts) for region in mention.regions if region.extent is Extent.PLACED)
+    for region in mention.regions:
+        if region.extent is Extent.PLACED and not _is_in(region, class_id, facts):
+            return not any(_is_in(other, class_id, facts) for other in mention.otherwise)
+    return False
 
 
 def _is_in(region: Region, class_id: int, facts: Facts) -> bool:

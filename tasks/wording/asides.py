@@ -15,6 +15,8 @@ _ADDED = (Kind.CLASS, Kind.SIZE, Kind.COMMA, Kind.AND)
 
 def without_brackets(tokens: Tokens, marks: Sequence[Mark]) -> Sequence[Mark]:
     """The marks without brackets that say where the class before them is: "water (in the north)"."""
+    if "(" not in tokens.text:
+        return marks
     rest: list[Mark] = []
     at = 0
     while at < len(marks):
@@ -37,6 +39,8 @@ def without_brackets(tokens: Tokens, marks: Sequence[Mark]) -> Sequence[Mark]:
 
 def place_additions(tokens: Tokens, marks: Sequence[Mark]) -> None:
     """Places what a sentence adds to its last place: "trees cover the north, with some grass"."""
+    if not marks or marks[-1].mention is None:
+        return
     at = next((at for at in range(len(marks) - 1, -1, -1) if marks[at].kind is Kind.REGION), -1)
     region = marks[at].meaning.region if at >= 0 else None
     rest = marks[at + 1 :]

@@ -21,24 +21,19 @@ _JOINS = (Kind.COMMA, Kind.AND)
 
 def read_otherwise(tokens: Tokens, marks: Sequence[Mark]) -> None:
     """Notes for each placed class of a sentence the other places that it could be in."""
-    several = sum(mark.kind is Kind.REGION for mark in marks) > 1
+    several = len([mark for mark in marks if mark.kind is Kind.REGION]) > 1
     phrasing = Phrasing(tokens, marks)
     for at, mark in enumerate(marks):
         mention = mark.mention
+        if mention is None or mention.of_whole or mention.bracketed or mention.regions[0].adjective:
+            continue
         if (
-            mention is None
-            or not mention.regions
-            or mention.bracketed
-            or not any(r.extent is Extent.PLACED for r in mention.regions)
+            _ends(tokens, marks, at)
+            or _has_its_own_end(tokens, marks, at)
+            or _is_next_to_what_is_there(tokens, marks, at)
         ):
-            continue
-        if any(region.adjective for region in mention.regions):
-            continue
-        if _ends(tokens, marks, at) or _has_its_own_end(tokens, marks, at):
             mention.regions = [VAGUE]
-            continue
-        if _is_next_to_what_is_there(tokens, marks, at):
-            mention.regions = [VAGUE]
+        if mention.regions == [VAGUE]:
             continue
         if not several or _is_the_only_subject(marks, at, mention.regions[-1]):
             continue
@@ -54,8 +49,7 @@ def read_otherwise(tokens: Tokens, marks: Sequence[Mark]) -> None:
 
 def _ends(tokens: Tokens, marks: Sequence[Mark], at: int) -> bool:
     """Whether a class is said to end: "towards the north the trees come to an end"."""
-    rest = tokens.words[marks[at].last + 1 : marks[at].last + 5]
-    return any(ends and first == 0 for first, _, ends in grammar().partings.found(rest))
+    return grammar().partings.begins(tokens.words, marks[at].last + 1) is True
 
 
 def _has_its_own_end(tokens: Tokens, marks: Sequence[Mark], at: int) -> bool:

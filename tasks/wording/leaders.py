@@ -19,6 +19,10 @@ _THROUGH = 1
 _CLOSING = 6
 """From a leading word on, so many words in which a part of the scene may be spoken of."""
 
+_NONE = frozenset({"no", "nothing", "none"})
+_FAR = 6
+"""Words before the first phrase of a sentence among which it may be said that nothing equals a class."""
+
 _OTHERS = frozenset({"other", "others", "another", "several", "various"})
 _THEME = frozenset({"this", "scene", "image", "tile", "here", "therefore", "thus", "then", "clearly"})
 """What may stand between "main theme" and its class beside the words of grammar.yaml."""
@@ -48,12 +52,13 @@ def leaders(tokens: Tokens, marks: Sequence[Mark]) -> Iterator[Leading]:
         if how == "partitive" and not _is_of_the_scene(tokens, mark):
             continue
         group = _group(tokens, marks, at, how)
-        at_first = _is_said_at_first(tokens, marks, at)
-        names_it = _names_the_scene(tokens, mark) and not _stands_in_a_place(marks, group)
         if (
             group
-            and all(
-                (mention.of_whole or mention.aside or names_it or at_first) and not mention.denied for mention in group
+            and not any(mention.denied for mention in group)
+            and (
+                all(mention.of_whole or mention.aside for mention in group)
+                or _is_said_at_first(tokens, marks, at)
+                or (_names_the_scene(tokens, mark) and not _stands_in_a_place(marks, group))
             )
             and not _is_local(marks, at)
             and (_is_of_the_land(tokens, mark) or not _is_of_a_part(tokens, marks, at))
@@ -65,7 +70,9 @@ def leaders(tokens: Tokens, marks: Sequence[Mark]) -> Iterator[Leading]:
 def _unequalled(tokens: Tokens, marks: Sequence[Mark]) -> Iterator[Leading]:
     """What no other class equals: "no class claims more of this view than the lake"."""
     words = tokens.words
-    start = next((first for first, end in tokens.sentences if marks and first <= marks[0].first < end), 0)
+    if not marks or _NONE.isdisjoint(words[max(marks[0].first - _FAR, 0) : marks[-1].first]):
+        return
+    start = next((first for first, end in tokens.sentences if first <= marks[0].first < end), 0)
     for at, mark in enumerate(marks):
         if mark.kind is Kind.REGION:
             return
@@ -73,7 +80,7 @@ def _unequalled(tokens: Tokens, marks: Sequence[Mark]) -> Iterator[Leading]:
             start = mark.last + 1 if mark.kind in (Kind.BREAK, Kind.COMMA) else start
             continue
         gap = words[start : mark.first]
-        none = next((place for place, word in enumerate(gap) if word in {"no", "nothing", "none"}), None)
+        none = next((place for place, word in enumerate(gap) if word in _NONE), None)
         if (
             none is not None
             and {"than", "as"} & set(gap[-4:])

@@ -10,6 +10,7 @@ from tasks.wording.regions import Extent, Region
 from tasks.wording.tokens import Tokens
 from tasks.wording.vocabulary import Kind, grammar
 
+_ENDS_A_PHRASE = frozenset({"and", "or", "is", "are", "of", "with"})
 _ADJECTIVES = 3
 """Words that may stand between "along the" and its class."""
 
@@ -93,8 +94,8 @@ class Phrasing:
     def is_left_out(self, mark: Mark) -> bool:
         """Whether a region is an exception: "in every quarter except the top left"."""
         at = mark.first - 1
-        known = grammar().determiners | grammar().places
-        while at >= 0 and self.tokens.words[at] in known:
+        words, determiners, places = self.tokens.words, grammar().determiners, grammar().places
+        while at >= 0 and (words[at] in determiners or words[at] in places):
             at -= 1
         if at < 0 or self.tokens.words[at] not in grammar().exceptions:
             return False
@@ -238,21 +239,31 @@ class Phrasing:
         Returns:
             False where both are only apart, as in "between trees and grass"; None where neither is said.
         """
+        if since >= mark.first:
+            return None
         return next((ends for _, _, ends in grammar().partings.found(self.tokens.words, since, mark.first)), None)
 
-    def is_beside(self, mark: Mark, beside: frozenset[tuple[str, ...]]) -> bool:
-        """Whether a class is named to say where another one is."""
+    def beside(self, mark: Mark) -> bool | None:
+        """Whether a class is named to say where another one is, and is not there itself.
+
+        Returns:
+            True where it may be elsewhere, though a place stands in front; False where it is next to the other one;
+            None where it is not named for that.
+        """
+        words, known, last = self.tokens.words, grammar().beside_class, grammar().beside_last
+        for at in range(mark.first - 1, max(mark.first - 2 - _ADJECTIVES, -1), -1):
+            word = words[at]
+            if word in last and not self._is_no_place(at, mark.first):
+                found = known.get(f"{words[at - 1]} {word}" if at else word, known.get(word))
+                if found is not None:
+                    return found
+            if word in _ENDS_A_PHRASE or not word.isalpha():
+                return None
+        return None
+
+    def _is_no_place(self, at: int, first: int) -> bool:
+        """Whether a preposition tells something else: "divided between trees and grass", "more than half water"."""
         words = self.tokens.words
-        for back in range(1, _ADJECTIVES + 2):
-            at = mark.first - back
-            if at < 0 or not words[at].isalpha():
-                return False
-            if words[at] == "between" and not grammar().shared.isdisjoint(words[max(at - 3, 0) : at]):
-                return False
-            if words[at] in {"than", "over"} and not {"the", "a", "an"}.issuperset(words[at + 1 : mark.first][:1]):
-                return False  # "more than half water"
-            if (words[at],) in beside or tuple(words[max(at - 1, 0) : at + 1]) in beside:
-                return True
-            if words[at] in {"and", "or", "is", "are", "of", "with"}:
-                return False
-        return False
+        if words[at] == "between":
+            return not grammar().shared.isdisjoint(words[max(at - 3, 0) : at])
+        return words[at] in {"than", "over"} and at + 1 < first and words[at + 1] not in {"the", "a", "an"}

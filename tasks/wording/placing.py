@@ -132,9 +132,10 @@ class _Sentence:
         of = before is not None and self.tokens.words[before.last + 1 : mark.first] in (["of", "the"], ["of", "a"])
         placed = self.front is not None and self.front.extent is Extent.PLACED
         of_one = before.mention if of and before else None
-        if self.phrasing.is_beside(mark, grammar().away) or (of_one and of_one.beside):
+        beside = self.phrasing.beside(mark)
+        if beside or (of_one and of_one.beside):
             mention.beside = True
-        elif self.phrasing.is_beside(mark, grammar().next_to) or of_one in self.near:
+        elif beside is False or of_one in self.near:
             self.near.append(mention)
             mention.beside = not placed or self.phrasing.is_the_subject_beside(at)
         parting = self.phrasing.parting(self.since, mark)

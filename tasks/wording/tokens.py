@@ -51,29 +51,36 @@ class Tokens:
 
 def tokenise(text: str) -> Tokens:
     """The words and signs of a text, and its sentences."""
-    words: list[str] = []
-    starts: list[int] = []
-    ends: list[int] = []
-    stops: list[int] = []
-    for match in _TOKEN.finditer(text):
-        start, end = match.span()
-        word = match.group().lower()
-        if end - start == 1:
-            if word in _ENDS:
-                stops.append(len(words))
-        elif "'" in word or "’" in word or word == "cannot":
-            stem, word = _contraction(word)
-            if stem:
-                words.append(stem)
-                starts.append(start)
-                ends.append(end)
-        words.append(word)
-        starts.append(start)
-        ends.append(end)
+    spans = [match.span() for match in _TOKEN.finditer(text)]
+    lower = text.lower()
+    if len(lower) != len(text):  # letters that are two in lower case
+        lower = "".join(letter.lower()[:1] for letter in text)
+    words = [lower[start:end] for start, end in spans]
+    if "'" in text or "’" in text or "cannot" in lower:
+        words, spans = _without_contractions(words, spans)
+    starts = [start for start, _ in spans]
+    ends = [end for _, end in spans]
+    stops = [at for at, word in enumerate(words) if word in _ENDS]
     if "\n" in text:
         stops += (at for at in range(len(words) - 1) if "\n" in text[ends[at] : starts[at + 1]])
         stops = sorted(set(stops))
     return Tokens(text, words, starts, ends, list(_sentences(text, words, starts, ends, stops)))
+
+
+def _without_contractions(words: list[str], spans: list[tuple[int, int]]) -> tuple[list[str], list[tuple[int, int]]]:
+    """Words and their places with "isn't" as two words, and without "'s"."""
+    parted: list[str] = []
+    places: list[tuple[int, int]] = []
+    for word, span in zip(words, spans, strict=True):
+        stem, rest = (
+            _contraction(word) if len(word) > 1 and ("'" in word or "’" in word or word == "cannot") else ("", word)
+        )
+        if stem:
+            parted.append(stem)
+            places.append(span)
+        parted.append(rest)
+        places.append(span)
+    return parted, places
 
 
 def _contraction(word: str) -> tuple[str, str]:
@@ -140,26 +147,30 @@ class Phrases(Generic[_T]):
                     node = node.setdefault(word, {})
                 node[""] = meaning
 
+    def begins(self, words: list[str], at: int) -> _T | None:
+        """What the longest phrase that begins at a word means; None where none does."""
+        node = self._root.get(words[at]) if at < len(words) else None
+        return None if node is None else _longest(node, words, at, len(words))[1]
+
     def found(self, words: list[str], first: int = 0, end: int | None = None) -> Iterator[tuple[int, int, _T]]:
         """The phrases among words from first to before end: first and last word, and what is meant."""
         end = len(words) if end is None else end
-        at = first
         root = self._root
-        while at < end:
-            node = root.get(words[at])
-            if node is None:
-                at += 1
+        begins = [at for at, word in enumerate(words[first:end], first) if word in root]
+        free = first
+        for at in begins:
+            if at < free:
                 continue
-            last, meaning = _longest(node, words, at, end)
+            start = at
+            last, meaning = _longest(root[words[at]], words, at, end)
             if at + 1 < end and words[at] in _ARTICLES and (node := root.get(words[at + 1])) is not None:
                 # Of "the top" and "top left" in "the top left" the second is meant.
                 later, other = _longest(node, words, at + 1, end)
                 if later > last:
-                    at, last, meaning = at + 1, later, other
-            if last >= at:
-                yield at, last, meaning
-                at = last
-            at += 1
+                    start, last, meaning = at + 1, later, other
+            if last >= start:
+                yield start, last, meaning
+                free = last + 1
 
 
 def _longest(node: dict[str, Any] | None, words: list[str], at: int, end: int) -> tuple[int, Any]:

@@ -73,8 +73,9 @@ class Grammar:
         scenery: nouns that a class only describes: "a river landscape".
         places: prepositions that place what stands before them.
         placing: those of them that only ever do so, unlike "of".
-        next_to: phrases that speak of a class to say where another one is, as tuples of words.
-        away: those of them that speak of what may be elsewhere, though a place stands in front.
+        beside_class: phrases that speak of a class to say where another one is; True where it may be elsewhere, though
+            a place stands in front.
+        beside_last: their last words.
         determiners: what may stand between a preposition and its region.
         scene: what the tile is called.
         how_through: what may stand between "mostly" and its class.
@@ -106,8 +107,8 @@ class Grammar:
     scenery: frozenset[str]
     places: frozenset[str]
     placing: frozenset[str]
-    next_to: frozenset[tuple[str, ...]]
-    away: frozenset[tuple[str, ...]]
+    beside_class: Mapping[str, bool]
+    beside_last: frozenset[str]
     determiners: frozenset[str]
     scene: Phrases[bool]
     how_through: frozenset[str]
@@ -161,8 +162,8 @@ def grammar() -> Grammar:
         frozenset(content["scenery"]),
         frozenset(content["places"]),
         frozenset(content["places"]) - frozenset(content["no_places"]),
-        frozenset(tuple(phrase.split()) for phrase in content["next_to"]),
-        frozenset(tuple(phrase.split()) for phrase in content["away"]),
+        {**dict.fromkeys(content["next_to"], False), **dict.fromkeys(content["away"], True)},
+        frozenset(phrase.split()[-1] for phrase in (*content["next_to"], *content["away"])),
         frozenset(content["determiners"]),
         scene,
         frozenset(content["how_through"]),
