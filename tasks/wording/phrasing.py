@@ -27,6 +27,12 @@ class Phrasing:
     tokens: Tokens
     marks: Sequence[Mark]
 
+    def begins_there(self, first: int) -> bool:
+        """Whether "there", first in a sentence, is a place: "There, trees take the lead", but not "There are"."""
+        follows = self.marks[0] if self.marks else None
+        is_verb = follows is not None and follows.is_a_verb and follows.first == first + 1
+        return not is_verb
+
     def is_of_the_region(self, at: int) -> bool:
         """Whether "which" comes right after a region and a comma."""
         return at > 1 and self.marks[at - 1].kind is Kind.COMMA and self.marks[at - 2].kind is Kind.REGION

@@ -38,7 +38,8 @@ class Placing:
     def place(self, marks: Sequence[Mark], first: int) -> None:
         """Places the classes of the sentence that begins at a token."""
         regions = [mark for mark in marks if mark.kind is Kind.REGION]
-        pronoun = self.tokens.words[first] in grammar().it or _begins_with_there(self.tokens, marks, first)
+        word = self.tokens.words[first]
+        pronoun = word in grammar().it or (word == "there" and Phrasing(self.tokens, marks).begins_there(first))
         it = pronoun and self.before is not None and self.before.extent is Extent.PLACED
         if not regions and not it:
             self.before = None if marks else self.before
@@ -50,13 +51,6 @@ class Placing:
         read_otherwise(self.tokens, rest)
         pair(self.tokens, rest)
         self.before = sentence.latest
-
-
-def _begins_with_there(tokens: Tokens, marks: Sequence[Mark], first: int) -> bool:
-    """Whether a sentence begins with "there" as a place: "There, trees take the lead", but not "There are"."""
-    follows = marks[0] if marks else None
-    is_verb = follows is not None and follows.is_a_verb and follows.first == first + 1
-    return tokens.words[first] == "there" and not is_verb
 
 
 @dataclass(slots=True)
@@ -293,7 +287,7 @@ class _Sentence:
             front = self.front
             if not preposition and self.phrasing.is_the_subject(at):
                 front = None  # "of the lower quarters, the left one holds ..."
-            together = _both(front, region) if front is not None and front.extent is Extent.PLACED else region
+            together = front.together_with(region) if front is not None and front.extent is Extent.PLACED else region
             if self.phrasing.is_the_end_of_a_way(at):
                 together = VAGUE
             self._stand_in_front(together)
@@ -393,8 +387,3 @@ class _Sentence:
                 at
             )
         return not (before.first == start and self.tokens.words[start].endswith("ing"))
-
-
-def _both(one: Region, other: Region) -> Region:
-    """Two regions as one that claims both."""
-    return Region(Extent.PLACED, one.claims + other.claims)

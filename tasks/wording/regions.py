@@ -40,6 +40,10 @@ class Region:
     claims: tuple[tuple[int, ...], ...] = ()
     adjective: bool = False
 
+    def together_with(self, other: Region) -> Region:
+        """A region that claims both."""
+        return Region(Extent.PLACED, self.claims + other.claims)
+
 
 VAGUE = Region(Extent.VAGUE)
 

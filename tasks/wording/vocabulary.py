@@ -128,6 +128,16 @@ class Grammar:
     partings: Phrases[bool]
 
 
+_WORDS = (
+    *("fillers", "mixed", "staying", "shared", "aside", "scenery", "places", "determiners", "how_through", "leads_not"),
+    *("beside", "clad", "class_nouns", "more", "it", "exceptions", "comparing"),
+)
+"""Lists of words that the grammar takes as they are."""
+
+_NOUNS = ("part_nouns", "shares", "rims")
+"""Lists of nouns, of which it takes the plurals too."""
+
+
 @cache
 def grammar() -> Grammar:
     """The grammar that ships with earthscribe."""
@@ -150,37 +160,21 @@ def grammar() -> Grammar:
     _add_denials(phrases, content)
     for number, size in enumerate(lexicon().sizes):
         phrases.add(size.words, Meaning(Kind.SIZE, size=number))
+    forms = {name: frozenset(form for noun in content[name] for form in (noun, plural(noun))) for name in _NOUNS}
+    places, determiners = frozenset(content["places"]), frozenset(content["determiners"])
     return Grammar(
-        phrases,
-        frozenset(content["fillers"]),
-        hints,
-        frozenset(content["being"]) | frozenset(form for verb in content["denied_verbs"] for form in _forms(verb)),
-        frozenset(content["mixed"]),
-        frozenset(content["staying"]),
-        frozenset(content["shared"]),
-        frozenset(content["aside"]),
-        frozenset(content["scenery"]),
-        frozenset(content["places"]),
-        frozenset(content["places"]) - frozenset(content["no_places"]),
-        {**dict.fromkeys(content["next_to"], False), **dict.fromkeys(content["away"], True)},
-        frozenset(phrase.split()[-1] for phrase in (*content["next_to"], *content["away"])),
-        frozenset(content["determiners"]),
-        scene,
-        frozenset(content["how_through"]),
-        frozenset(content["leads_not"]),
-        leads_part,
-        frozenset(content["beside"]),
-        frozenset(content["clad"]),
-        frozenset(content["class_nouns"]),
-        frozenset(content["more"]),
-        frozenset(form for noun in content["part_nouns"] for form in (noun, plural(noun))),
-        frozenset(form for noun in content["shares"] for form in (noun, plural(noun))),
-        frozenset(content["it"]),
-        frozenset(content["exceptions"]),
-        frozenset(form for noun in content["rims"] for form in (noun, plural(noun))),
-        frozenset(content["places"]) | frozenset(content["determiners"]) | frozenset(content["moves"]),
-        frozenset(content["comparing"]),
-        partings,
+        vocabulary=phrases,
+        hints=hints,
+        scene=scene,
+        leads_part=leads_part,
+        partings=partings,
+        holding=frozenset((*content["being"], *(form for verb in content["denied_verbs"] for form in _forms(verb)))),
+        placing=places - frozenset(content["no_places"]),
+        opening=places | determiners | frozenset(content["moves"]),
+        beside_class={**dict.fromkeys(content["next_to"], False), **dict.fromkeys(content["away"], True)},
+        beside_last=frozenset(phrase.split()[-1] for phrase in (*content["next_to"], *content["away"])),
+        **{name: frozenset(content[name]) for name in _WORDS},
+        **forms,
     )
 
 
@@ -192,7 +186,7 @@ def _add_frame(phrases: Phrases[Meaning], content: Mapping[str, Any]) -> None:
     phrases.add(content["joined_with"], Meaning(Kind.PLAIN))
     phrases.add([","], Meaning(Kind.COMMA))
     phrases.add(content["adding"], Meaning(Kind.ADDING))
-    phrases.add(["and", "or", "&", "nor"], Meaning(Kind.AND))
+    phrases.add(["and", "or", "&", "nor", "but also"], Meaning(Kind.AND))
     phrases.add(content["relatives"], Meaning(Kind.RELATIVE))
 
 
