@@ -116,6 +116,8 @@ def marks(tokens: Tokens, first: int, end: int) -> Iterator[Mark]:
             noun = last
         if kind is Kind.PLAIN or (kind is Kind.VERB and _is_a_noun(words, start, end, is_size)):
             continue
+        if meaning.region is not None and meaning.region.adjective and grammar().scene.begins(words, last + 1):
+            continue  # "a northern landscape"
         if kind not in (Kind.CLASS, Kind.DENIED_CLASS):
             previous = Mark(start, last, meaning, kind)
             yield previous

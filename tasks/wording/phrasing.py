@@ -27,6 +27,13 @@ class Phrasing:
     tokens: Tokens
     marks: Sequence[Mark]
 
+    def is_an_exception(self, at: int) -> bool:
+        """Whether a class is in the list of exceptions that a sentence begins with: "except for snow and moss, ..."."""
+        if self.marks[0].kind is not Kind.WITH or self.tokens.words[self.marks[0].last] not in {"for", "from"}:
+            return False
+        listed = all(mark.kind in (Kind.CLASS, Kind.COMMA, Kind.AND, Kind.SIZE) for mark in self.marks[1:at])
+        return listed and self.next(at) is not Kind.REGION
+
     def begins_there(self, first: int) -> bool:
         """Whether "there", first in a sentence, is a place: "There, trees take the lead", but not "There are"."""
         follows = self.marks[0] if self.marks else None

@@ -127,7 +127,7 @@ class _Sentence:
         placed = self.front is not None and self.front.extent is Extent.PLACED
         of_one = before.mention if of and before else None
         beside = self.phrasing.beside(mark)
-        if beside or (of_one and of_one.beside):
+        if beside or self.phrasing.is_an_exception(at) or (of_one and of_one.beside):
             mention.beside = True
         elif beside is False or of_one in self.near:
             self.near.append(mention)
