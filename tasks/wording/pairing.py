@@ -12,11 +12,20 @@ from tasks.wording.vocabulary import Kind, Meaning, grammar
 _JOINS = (Kind.COMMA, Kind.AND)
 _ORDINALS = (("first", "former"), ("second", "latter"))
 _ORDINAL_WORDS = frozenset(word for words in _ORDINALS for word in words)
+_PAIRING = frozenset({"respectively", "each"})
 
 
 def pair(tokens: Tokens, marks: Sequence[Mark]) -> None:
-    """Places the classes of a sentence with "respectively"; where the lists are not of one length, nowhere."""
-    if not marks or "respectively" not in tokens.words:
+    """Places the classes of a sentence with "respectively"; where the lists are not of one length, nowhere.
+
+    Nor are those of "snow and moss each lie in one corner, the upper left and the upper right".
+    """
+    if not marks or _PAIRING.isdisjoint(tokens.words):
+        return
+    if any(mark.mention and tokens.words[mark.last + 1 : mark.last + 2] == ["each"] for mark in marks):
+        if any(len(places) > 1 for places in _lists(tokens, marks)):
+            for mark in marks:
+                _place_nowhere(mark.mention)
         return
     within = range(marks[0].first, marks[-1].last + 4)
     at = next((at for at in within if tokens.words[at : at + 1] == ["respectively"]), None)
