@@ -37,7 +37,8 @@ _LARGER = (
     r"(?:more|less|fewer|wider|larger|smaller|denser|bigger|greater|higher|lower|sparser|narrower|thicker|broader)"
 )
 _COMPARES = re.compile(
-    rf",?\s*\b(?:(?:very |quite |rather |much |just |{_LARGER} )*"
+    rf",?\s*\b(?:to an? (?:much |far )?{_LARGER} (?:extent|degree) )?"
+    rf"(?:(?:very |quite |rather |much |just |{_LARGER} )*"
     r"(?:similar(?:ly)? (?:to|as)|compared (?:to|with)|(?:in|by) comparison (?:to|with)|in contrast (?:to|with)"
     r"|unlike|like|as (?:in|with|on)|than (?:in|on)|resembling|echoing|mirroring|as opposed to|relative to))\b",
     re.IGNORECASE,

@@ -65,5 +65,7 @@ def _hints(tokens: Tokens) -> frozenset[int]:
 def named_classes(text: str) -> frozenset[int]:
     """Ids of the classes that a text names beyond doubt, but for those that it says are not there."""
     return frozenset(
-        mention.classes[0] for mention in read(text).mentions if not mention.denied and len(mention.classes) == 1
+        mention.classes[0]
+        for mention in read(text).mentions
+        if not mention.denied and not mention.doubted and len(mention.classes) == 1
     )
