@@ -196,7 +196,7 @@ def _read_geoparquet(path: Path) -> list[BaseGeometry]:
     import geopandas  # noqa: PLC0415 - a second of imports that other areas do not need
 
     try:
-        frame = geopandas.read_parquet(path)
+        frame = geopandas.read_parquet(path, use_threads=False, pre_buffer=False)
         if frame.crs is not None:
             frame = frame.to_crs("EPSG:4326")
     except Exception as error:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tasks.errors import InputError
+from tasks.parquet import read, read_in_batches, schema_of
 from tasks.storage import Place, exists, reading, write
 
 PLANNED, KEPT, EXCLUDED, FAILED = "planned", "kept", "excluded", "failed"
@@ -71,18 +72,18 @@ def write_tiles(
 def update_tiles(dataset: Place, status: pa.Array, reason: pa.Array) -> None:
     """Writes the tiles anew with other statuses and reasons, in the order of the rows."""
     with reading(tiles_place(dataset)) as old:
-        file = pq.ParquetFile(old)
+        schema = schema_of(old)
 
         def produce(stream: BinaryIO) -> None:
             start = 0
-            with pq.ParquetWriter(stream, file.schema_arrow, compression="zstd") as writer:
-                for batch in file.iter_batches(_ROWS_AT_ONCE):
+            with pq.ParquetWriter(stream, schema, compression="zstd") as writer:
+                for batch in read_in_batches(old, _ROWS_AT_ONCE):
                     changed = {
                         "status": status.slice(start, len(batch)),
                         "reason": reason.slice(start, len(batch)),
                     }
-                    columns = [changed.get(name, batch.column(name)) for name in file.schema_arrow.names]
-                    writer.write_table(pa.Table.from_arrays(columns, schema=file.schema_arrow))
+                    columns = [changed.get(name, batch.column(name)) for name in schema.names]
+                    writer.write_table(pa.Table.from_arrays(columns, schema=schema))
                     start += len(batch)
 
         write(tiles_place(dataset), produce)
@@ -94,7 +95,7 @@ def read_plan(dataset: Place) -> dict[str, Any] | None:
     if not exists(where):
         return None
     with reading(where) as stream:
-        content: dict[str, Any] = json.loads((pq.ParquetFile(stream).schema_arrow.metadata or {}).get(_KEY, b"{}"))
+        content: dict[str, Any] = json.loads((schema_of(stream).metadata or {}).get(_KEY, b"{}"))
         return content
 
 
@@ -117,7 +118,7 @@ def read_columns(dataset: Place, *names: str) -> pa.Table:
     if not exists(where):
         raise InputError(f"{where}: no such file; run `earthscribe plan` first")
     with reading(where) as stream:
-        return pq.ParquetFile(stream).read(list(names)).combine_chunks()
+        return read(stream, names).combine_chunks()
 
 
 def status_counts(tiles: pa.Table) -> dict[str, int]:
