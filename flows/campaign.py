@@ -20,7 +20,7 @@ from flows.runtime.locking import stage
 from flows.runtime.outcome import Outcome
 from flows.runtime.steps import MOST_TASK_RUNS, step, task_threads
 from flows.statistics import count_tiles
-from flows.verification import report_checks, verify_captions
+from flows.verification import reporting_checks, verify_captions
 from tasks.checks.verifying import AGAIN
 from tasks.configuration import Campaign
 from tasks.errors import UnfinishedError
@@ -54,7 +54,8 @@ def campaign(config: Campaign, partial: bool = False) -> State[Outcome]:
             heed()
             outcome = outcome.then(make_chips(config, found, _FOR_IMAGERY))
     heed()
-    outcome = outcome.then(_caption_and_verify(config, MOST_TASK_RUNS - _FOR_RELEASE - outcome.task_runs))
+    with reporting_checks(config):
+        outcome = outcome.then(_caption_and_verify(config, MOST_TASK_RUNS - _FOR_RELEASE - outcome.task_runs))
     heed()
     with stage(config):
         preview = step("draw the preview page", lambda: write_preview(config, found), "preview")
@@ -72,19 +73,15 @@ def _caption_and_verify(config: Campaign, most: int) -> Outcome:
         most: about as many task runs as this makes, two thirds of them in the first turn.
     """
     outcome = Outcome()
-    changed = False
     for turn in range(1 + AGAIN):
         share = most // 6 if turn else most * 2 // 3
         captioned = caption_tiles(config, most=share * 3 // 4)
         heed()
         verified = verify_captions(config, most=share // 4)
         outcome = outcome.then(captioned).then(verified.outcome)
-        changed |= verified.changed
         if not verified.again - captioned.unusable.keys() - captioned.next_slots.keys():
             break
         heed()
-    if changed:
-        report_checks(config)
     return outcome
 
 

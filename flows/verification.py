@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -12,7 +13,7 @@ import pyarrow as pa
 from prefect import flow
 from prefect.client.schemas.objects import State as PrefectState
 
-from flows.display.report import write_report
+from flows.display.report import report_place, write_report
 from flows.display.summary import show_summary
 from flows.display.terminal import Bar, progress, say, warn
 from flows.runtime.ending import heed
@@ -29,6 +30,7 @@ from tasks.checks.verifying import verify
 from tasks.configuration import Campaign, Captioner
 from tasks.places import dataset_of
 from tasks.statistics.table import StatisticsFile, list_statistics, read_counts
+from tasks.storage import exists
 
 _MOST_SLICES = 50
 """Task runs for one captioner, which needs but seconds for each."""
@@ -41,9 +43,8 @@ def verification(config: Campaign) -> PrefectState[Outcome]:
     Args:
         config: The campaign's configuration, as written.
     """
-    verified = verify_captions(config)
-    if verified.changed:
-        report_checks(config)
+    with reporting_checks(config):
+        verified = verify_captions(config)
     show_summary(config)
     return verified.outcome.state()
 
@@ -55,12 +56,10 @@ class Verified:
     Attributes:
         outcome: for the person who watches.
         again: captioners that have captions to be asked again.
-        changed: whether any caption was checked.
     """
 
     outcome: Outcome
     again: frozenset[str]
-    changed: bool
 
 
 def verify_captions(config: Campaign, most: int = MOST_TASK_RUNS) -> Verified:
@@ -92,14 +91,25 @@ def verify_captions(config: Campaign, most: int = MOST_TASK_RUNS) -> Verified:
             if any(became.values()):
                 with stage(config):
                     step("write the captions", lambda: export(state, list(became), dataset), "verification")
-    again = frozenset(name for name, made in became.items() if made["pending"])
-    return Verified(outcome, again, changed=any(became.values()))
+    return Verified(outcome, frozenset(name for name, made in became.items() if made["pending"]))
 
 
-def report_checks(config: Campaign) -> None:
-    """Writes the report of what the checks have found."""
-    with open_state(config.state, config.dataset) as state, stage(config):
-        step("write the report of the checks", lambda: write_report(config, state), "verification")
+@contextmanager
+def reporting_checks(config: Campaign) -> Iterator[None]:
+    """Writes the report of the checks when the block ends, however that is, if captions have changed or it is missing.
+
+    Raises:
+        InputError: there is no plan yet.
+    """
+    kept_ids(dataset_of(config))
+    with open_state(config.state, config.dataset) as state:
+        before = state.size()
+        try:
+            yield
+        finally:
+            if state.size() != before or not exists(report_place(dataset_of(config))):
+                with stage(config):
+                    step("write the report of the checks", lambda: write_report(config, state), "verification")
 
 
 def _verify(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -22,6 +23,7 @@ def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None
         fcntl.flock(lock, fcntl.LOCK_EX)
         made = root / f"{name}.made"
         if not made.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # of one who has failed
             folder.mkdir()
             make(folder)
             made.touch()

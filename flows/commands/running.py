@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from prefect.states import Cancelled
 
 from flows.display.terminal import say
 from flows.registry import FLOWS
-from flows.runtime.ending import INTERRUPTED, reporting_interruption
+from flows.runtime.ending import EXIT_CODES, INTERRUPTED, reporting_interruption
 from flows.runtime.hooks import close_dead_runs
 from flows.runtime.outcome import Outcome
 from tasks.configuration import Campaign
@@ -44,6 +45,9 @@ def run_flow(name: str, config: Campaign, parameters: Mapping[str, Any]) -> Outc
     close_dead_runs(FLOWS)
     with reporting_interruption(lambda: _cancel(started)):
         state = run(config=config, return_state=True, **parameters)
+        if state.is_cancelling() or state.is_cancelled():
+            # It came when the work was done: there was nothing left that would have heeded it.
+            raise SystemExit(EXIT_CODES[signal.SIGTERM])
     result = state.result(raise_on_failure=False)
     if isinstance(result, BaseException):
         raise result

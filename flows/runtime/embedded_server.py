@@ -37,10 +37,7 @@ SETTINGS: Final = {
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "200",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
-    # What serves deployments, workers and automations has nothing to do here, but looks at each event all the same.
-    "PREFECT_SERVER_SERVICES_FOREMAN_ENABLED": "false",
-    "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
-    "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
+    # There are no automations here; what would start them looks at each event all the same.
     "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
 }
 """The server's settings, where the environment does not say otherwise."""

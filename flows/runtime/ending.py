@@ -96,7 +96,7 @@ def cancel() -> None:
 
 
 def is_cancelled() -> bool:
-    """Whether the flow run of this process was cancelled, and not by a signal."""
+    """Whether the flow run of this process was seen to be cancelled."""
     return _cancelled.is_set()
 
 
@@ -129,6 +129,7 @@ def _insist(signals: int) -> None:
     """Ends the process where a signal has not done so in time."""
     while (first := os.read(signals, 1)[0]) not in EXIT_CODES:
         pass
+    _received.append(first)  # who handles signals within a flow is Prefect, and what it raises can be swallowed, too
     _signalled.set()
     select.select([signals], [], [], _GRACE_SECONDS + sum(_patience))
     # Reports need a server that may be what hangs.

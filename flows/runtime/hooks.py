@@ -50,11 +50,11 @@ def tell_begun(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> No
     The tags are the campaign, the flow, and the captioner where only one works.
     """
     del state
+    look_for_cancelling(flow_run.id)
     found = (_campaign(flow_run), flow.name, flow_run.parameters.get("captioner"))
     with get_client(sync_client=True) as client:
         client.update_flow_run(flow_run.id, tags=sorted({*flow_run.tags, *(tag for tag in found if tag)}))
         client.update_flow_run_labels(flow_run.id, {_OWNER: this_process()})
-    look_for_cancelling(flow_run.id)
 
 
 def tell_unfinished(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:
@@ -62,7 +62,8 @@ def tell_unfinished(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) 
     del flow
     with get_client(sync_client=True) as client:
         _tell(client, flow_run, state)
-        if is_cancelled():  # Prefect takes what ends a run from within for a crash.
+        # Prefect takes what ends a run from within for a crash, and leaves one that has ended anyway as it was.
+        if is_cancelled() or state.is_cancelling():
             client.set_flow_run_state(flow_run.id, Cancelled(message="cancelled on request"), force=True)
 
 
@@ -84,7 +85,8 @@ def close_dead_runs(flows: Iterable[str]) -> None:
         flows: the names of the flows to look at.
     """
     ours = FlowFilter(name=FlowFilterName(any_=list(flows)))
-    running = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING])))
+    going_on = FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.CANCELLING])
+    running = FlowRunFilter(state=FlowRunFilterState(type=going_on))
     with get_client(sync_client=True) as client:
         runs = client.read_flow_runs(flow_filter=ours, flow_run_filter=running)
         owners = {str(run.labels.get(_OWNER, "")) for run in runs}

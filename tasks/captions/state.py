@@ -167,6 +167,12 @@ class State:
         with clear_errors(self.engine), self.engine.connect() as connection:
             return not self._holds_any(connection)
 
+    def size(self) -> int:
+        """How many versions are kept of all captions."""
+        query = select(func.count()).select_from(_captions).where(_captions.c.dataset == self.campaign)
+        with clear_errors(self.engine), self.engine.connect() as connection:
+            return int(connection.scalar(query) or 0)
+
     def missing(self, captioner: str, tile_ids: Iterable[str]) -> list[str]:
         """The tiles, in the order given, of which there is no version yet; one that failed is not among them."""
         query = select(_captions.c.tile_id).where(self._descriptions(captioner))

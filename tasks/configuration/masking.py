@@ -30,8 +30,22 @@ def _in_any_case(words: Iterable[str]) -> str:
     return "|".join("".join(f"[{letter.upper()}{letter}]" for letter in word) for word in sorted(words))
 
 
-SECRET_KEY_FORM = rf"{_in_any_case(_PARTS)}|(^|[^A-Za-z])({_in_any_case(_SECRET_WORDS)})([^A-Za-z]|$)"
-"""Nearly what `is_secret_key` takes, as a regular expression of a JSON schema; ``authKey`` it does not see."""
+_ANY_PARTS, _ANY_WORDS = _in_any_case(_PARTS), _in_any_case(_SECRET_WORDS)
+_CAMEL_WORDS = "|".join(sorted(word.capitalize() for word in _SECRET_WORDS))
+
+SECRET_KEY_FORM = rf"{_ANY_PARTS}|(^|[^A-Za-z])({_ANY_WORDS})([^A-Za-z]|$)|[a-z0-9]({_CAMEL_WORDS})([^a-z]|$)"
+"""What `is_secret_key` takes, as a regular expression of a JSON schema."""
+
+_NAMED = r"\$\{[A-Za-z_][A-Za-z0-9_]*\}"
+_IN = "[^=&;#]"
+_SECRET_NAME = rf"({_IN}*({_ANY_PARTS}){_IN}*|({_IN}*[^A-Za-z=&;#])?({_ANY_WORDS})([^A-Za-z=&;#]{_IN}*)?)"
+_NO_SECRET_QUERY = rf"(?!.*[?&;]{_SECRET_NAME}=(?!{_NAMED}(&|;|$))[^&;#])"
+
+PLAIN_FORM = rf"^(?!.*://[^/?#@:]*:(?!{_NAMED}@)[^/?#@]+@){_NO_SECRET_QUERY}"
+"""A text without passwords and signatures of URLs, nearly as `mask_text` sees them, for a JSON schema."""
+
+DATABASE_FORM = rf"^(?!postgresql[^:]*://[^@:]*:(?!({_NAMED})?@).*@){_NO_SECRET_QUERY}"
+"""A database's address whose password is not written out, for a JSON schema."""
 _USER_INFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)(?P<user>[^\s/?#@:]*)(?::(?P<password>[^\s/?#]*))?@", re.I)
 _DATABASE_USER_INFO = re.compile(r"(?P<scheme>postgresql[a-z0-9+]*://)(?P<user>[^@:]*)(?::(?P<password>.*))?@", re.I)
 _QUERY = re.compile(r"(?P<name>[?&;](?P<key>[^=&;\s]+)=)(?P<value>[^&;#\s]*)")

@@ -14,7 +14,14 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from tasks.configuration.masking import REFERENCE_FORM, SECRET_BLOCK, SECRET_KEY_FORM, mask
+from tasks.configuration.masking import (
+    DATABASE_FORM,
+    PLAIN_FORM,
+    REFERENCE_FORM,
+    SECRET_BLOCK,
+    SECRET_KEY_FORM,
+    mask,
+)
 
 MERCATOR_LATITUDE = 85.0511287798066
 """Web Mercator ends at this latitude, in degrees: arctan(sinh(pi))."""
@@ -74,8 +81,18 @@ class Options(dict[str, Any]):
         return repr(mask(dict(self)))
 
 
-_NO_SECRETS = {"patternProperties": {SECRET_KEY_FORM: {"pattern": REFERENCE_FORM}}}
-_OPEN = {"type": "object", **_NO_SECRETS, "additionalProperties": _NO_SECRETS}
+_DEEPEST = 3
+"""Mappings within each other that a form's schema looks into."""
+
+
+def _without_secrets(depth: int) -> dict[str, Any]:
+    """The schema of a mapping of somebody else's that holds no secret."""
+    secret = {"type": ["string", "boolean", "null"], "pattern": rf"^$|{REFERENCE_FORM}"}
+    other = {"pattern": PLAIN_FORM, **(_without_secrets(depth - 1) if depth else {})}
+    return {"patternProperties": {SECRET_KEY_FORM: secret}, "additionalProperties": other}
+
+
+_OPEN = {"type": "object", **_without_secrets(_DEEPEST - 1)}
 
 OpenMapping = Annotated[dict[str, Any], AfterValidator(Options), WithJsonSchema(_OPEN)]
 """Keys of somebody else's: fsspec's options, a model's parameters. As for `Key`, a form takes no secrets in them."""
@@ -146,7 +163,7 @@ def _database(value: str) -> str:
     return value
 
 
-_NO_PASSWORD = {"type": "string", "pattern": r"^(?![a-z0-9+]+://[^/@]*:(?!\$\{)[^@]*@)"}
+_NO_PASSWORD = {"type": "string", "pattern": DATABASE_FORM}
 
 Database = Annotated[str, AfterValidator(_database), WithJsonSchema(_NO_PASSWORD)]
 """As for `Key`, a form takes a password as ``${NAME}`` alone."""

@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import numpy as np
@@ -191,6 +192,29 @@ def test_interrupted_it_keeps_the_answers_under_way(campaign: Campaign) -> None:
     assert audit["requests"] <= sent + 8
     assert status["done"] == audit["answered"] == status["requests"]["answered"] > 8
     assert status["requests"]["unknown"] == 0
+
+
+def test_cancelled_on_prefects_page_it_keeps_the_answers_under_way(campaign: Campaign) -> None:
+    with fake_llm("--latency", 500) as endpoint:
+        config = campaign.configure(text(endpoint, concurrency=2))
+        command = campaign.earthscribe.start("caption", "c.yaml", folder=campaign.folder)
+        while endpoint.audit()["answered"] < 2:
+            time.sleep(0.05)
+        with campaign.earthscribe.prefect() as database:
+            (run,) = flow_runs(database, config)
+        home = Path(campaign.earthscribe.environment["PREFECT_HOME"])
+        api = json.loads((home / "earthscribe-server" / "server.json").read_text())["url"]
+        cancelling = {"state": {"type": "CANCELLING"}}
+        assert httpx.post(f"{api}/flow_runs/{UUID(run['id'])}/set_state", json=cancelling).is_success
+        ended = command.wait()
+        audit = endpoint.audit()
+        status = campaign.status()["text"]
+    assert ended.code == 143, ended.stderr
+    assert ended.stderr.endswith("interrupted: what was done is kept; run the command again to go on\n")
+    assert audit["requests"] < TILES
+    assert status["done"] == audit["answered"] == status["requests"]["answered"] == status["requests"]["sent"]
+    with campaign.earthscribe.prefect() as database:
+        assert [run["state_name"] for run in flow_runs(database, config)] == ["Cancelled"]
 
 
 def test_what_is_asked_again_and_what_is_not(campaign: Campaign) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -44,20 +45,26 @@ def test_the_first_command_leaves_no_process_behind(demo: Demo) -> None:
     assert demo.left_running == []
 
 
-def test_the_demo_again_has_nothing_to_do(earthscribe: Commands, demo: Demo) -> None:
+@pytest.fixture
+def copied(demo: Demo, tmp_path: Path) -> Path:
+    """A copy of the demo's folder."""
+    return Path(shutil.copytree(demo.folder, tmp_path / "copied"))
+
+
+def test_the_demo_again_has_nothing_to_do(earthscribe: Commands, demo: Demo, copied: Path) -> None:
     def written() -> dict[str, int]:
-        return {path.name: path.stat().st_mtime_ns for path in (demo.folder / "dataset" / "statistics").iterdir()}
+        return {path.name: path.stat().st_mtime_ns for path in (copied / "dataset" / "statistics").iterdir()}
 
     before = written()
-    again = earthscribe("demo", "--out", demo.folder.name, "--quiet", folder=demo.folder.parent)
-    assert (again.code, again.stdout) == (0, demo.ended.stdout)
+    again = earthscribe("demo", "--out", copied.name, "--quiet", folder=copied.parent)
+    assert (again.code, again.stdout) == (0, demo.ended.stdout.replace(str(demo.folder), str(copied)))
     assert again.stderr == "", "--quiet leaves results, warnings and errors"
     changed = {name for name, time in written().items() if before[name] != time}
     assert changed <= {"sources.json"}
 
 
-def test_a_reader_that_has_seen_enough_is_no_error_worth_a_word(earthscribe: Commands, demo: Demo) -> None:
-    with earthscribe.cold("captions", demo.folder / "campaign.yaml", folder=demo.folder) as command:
+def test_a_reader_that_has_seen_enough_is_no_error_worth_a_word(earthscribe: Commands, copied: Path) -> None:
+    with earthscribe.cold("captions", copied / "campaign.yaml", folder=copied) as command:
         assert command.stdout is not None
         assert command.stderr is not None
         command.stdout.close()  # as `| head` does

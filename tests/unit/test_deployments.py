@@ -90,6 +90,14 @@ def test_every_flow_has_a_deployment_whose_parameters_suit_its_form(tmp_path: Pa
         {"config": {"storage_options": {"client_kwargs": {"awsSecretAccessKey": "written-out"}}}},
         {"config": {"state": "postgresql://me:written-out@host/db"}},
         {"config": {"ledger": "postgresql://me:written/@out@host/db"}},
+        {"config": {"ledger": "postgresql://me:${NAME}out@host/db"}},
+        {"config": {"state": "postgresql://host/db?user=me&password=written-out"}},
+        {"config": {"storage_options": {"token": {"private_key": "written-out"}}}},
+        {"config": {"storage_options": {"secret": 12345}}},
+        {"config": {"storage_options": {"accountKey": "written-out"}}},
+        {"config": {"storage_options": {"client_kwargs": {"headers": {"Authorization": "written-out"}}}}},
+        {"config": {"storage_options": {"endpoint_url": "https://me:written-out@host"}}},
+        {"config": {"storage_options": {"endpoint_url": "https://host/?sig=written-out"}}},
         {"config": {"tiles": {"min_valid": 1.5}}},
         {"config": {"tiles": {"grid": "hexagons"}}},
     ],
@@ -104,7 +112,13 @@ def test_the_form_refuses_what_a_run_would(tmp_path: Path, wrong: dict[str, Any]
 def test_the_form_takes_secrets_by_their_names(tmp_path: Path) -> None:
     schema = parameter_schema(FLOWS["captions"]).model_dump(exclude_unset=True)
     named = {
-        "storage_options": {"key": "${KEY}", "secret": "${SECRET}", "anon": False, "client_kwargs": {"token": "${T}"}},
+        "storage_options": {
+            "key": "${KEY}",
+            "secret": "",
+            "anon": False,
+            "token": None,
+            "client_kwargs": {"token": "${T}", "endpoint_url": "http://127.0.0.1:9000", "retries": [1, 2]},
+        },
         "state": "postgresql://me:${PASSWORD}@host/db",
         "ledger": "${LEDGER}",
     }
