@@ -64,26 +64,20 @@ class ProgressArtifact:
 
 def show_failed_sources(config: Campaign, reasons: Mapping[str, str]) -> None:
     """Lists sources that could not be used, with the reason; nothing where there are none."""
-    if not reasons or not FlowRunContext.get():
-        return
-    rows = [
-        {"source": code(source), "reason": code(reason)}
-        for source, reason in islice(sorted(reasons.items()), MOST_ROWS)
-    ]
-    description = f"Sources that could not be used: {_count(len(reasons))}"
-    create_table_artifact(rows, key=artifact_key(config.name, "failed-sources"), description=description)
+    _show_reasons(config, "failed-sources", "source", "Sources that could not be used", reasons)
 
 
 def show_failed_chips(config: Campaign, reasons: Mapping[str, str]) -> None:
     """Lists tiles whose images could not be read, with the reason; nothing where there are none."""
+    _show_reasons(config, "failed-chips", "tile", "Tiles whose images could not be read", reasons)
+
+
+def _show_reasons(config: Campaign, name: str, what: str, description: str, reasons: Mapping[str, str]) -> None:
     if not reasons or not FlowRunContext.get():
         return
-    rows = [
-        {"tile": code(tile_id), "reason": code(reason)}
-        for tile_id, reason in islice(sorted(reasons.items()), MOST_ROWS)
-    ]
-    description = f"Tiles whose images could not be read: {_count(len(reasons))}"
-    create_table_artifact(rows, key=artifact_key(config.name, "failed-chips"), description=description)
+    rows = [{what: code(one), "reason": code(reason)} for one, reason in islice(sorted(reasons.items()), MOST_ROWS)]
+    described = f"{description}: {_count(len(reasons))}"
+    create_table_artifact(rows, key=artifact_key(config.name, name), description=described)
 
 
 def show_failed_tiles(config: Campaign, captioner: str, failed: Iterable[Caption]) -> None:
