@@ -156,6 +156,8 @@ def _is_of_the_scene(tokens: Tokens, mark: Mark) -> bool:
         at += 1
     while at < len(words) and words[at] in {"the", "this", "its", "entire", "whole", "all"}:
         at += 1
+    if words[at - 1 : at + 1] == ["this", "land"]:
+        return False
     if any(first == at for first, _, _ in grammar().scene.found(words, at, min(at + 3, len(words)))):
         return True
     if words[at : at + 1] in (["classes"], ["covers"]):

@@ -44,6 +44,17 @@ class Phrasing:
         """Whether "which" comes right after a region and a comma."""
         return at > 1 and self.marks[at - 1].kind is Kind.COMMA and self.marks[at - 2].kind is Kind.REGION
 
+    def is_of_the_class_before(self, at: int) -> bool:
+        """Whether "that" stands between a class and a verb: "trees line the stream that crosses the south"."""
+        words = self.tokens.words[self.marks[at - 1].last + 1 : self.marks[at].first]
+        return self.marks[at - 1].mention is not None and words == ["that"]
+
+    def has_another_noun(self, at: int) -> bool:
+        """Whether a noun stands between a region and the join before it: ", and the land to the north"."""
+        join = self.marks[at - 1]
+        gap = self.tokens.words[join.last + 1 : self.marks[at].first]
+        return join.kind in (Kind.COMMA, Kind.AND) and any(word not in grammar().opening for word in gap)
+
     def is_right_behind_a_region(self, at: int) -> bool:
         """Whether a region stands before, with at most a comma between."""
         before = self.marks[at - 1]
@@ -221,8 +232,10 @@ class Phrasing:
                 return True
         return False
 
-    def holds_what_follows(self, at: int) -> bool:
-        """Whether what follows a region has no other place behind it: "and in the south, crops"."""
+    def holds_what_follows(self, at: int, preposition: bool) -> bool:
+        """Whether a further region begins something new: "and in the south, crops", "and the south has crops"."""
+        if not preposition or self.has_another_noun(at):
+            return self.next(at) in (Kind.VERB, Kind.LEADS)
         for mark in self.marks[at + 1 :]:
             if mark.mention:
                 rest = self.marks[self.marks.index(mark) + 1 :]

@@ -152,6 +152,8 @@ class _Sentence:
     def _join(self, at: int, mark: Mark) -> None:
         """Goes on after a mark that is neither a class nor a region."""
         if mark.is_a_verb:
+            if self.verb and self.phrasing.is_of_the_class_before(at):
+                self._begin(self._behind_the_verb())  # "trees fringe the lake that fills ..."
             self.verb, self.fresh = True, False
             self.verbs.append(len(self.open))
         elif mark.kind in (Kind.DENIES, Kind.DENIES_BEFORE):
@@ -163,7 +165,8 @@ class _Sentence:
                 self._begin([])
                 self.placed, self.fresh, self.negated = [], False, False
         elif mark.kind is Kind.WITH:
-            if self.open and not self.verb and self.phrasing.is_of_a_noun(at):
+            comma = at > 0 and self.marks[at - 1].kind is Kind.COMMA
+            if self.open and not self.verb and not comma and self.phrasing.is_of_a_noun(at):
                 return  # "a lake with straight banks lies ..."
             self._begin([])
             self.fresh, self.adding = False, True
@@ -211,6 +214,8 @@ class _Sentence:
             self.adding = False
         elif mark.kind is Kind.AND and self.phrasing.next(at) in (Kind.VERB, Kind.LEADS):
             self.resumed = self.marks[at + 1].first == mark.last + 1
+        elif self.verb and self.phrasing.next(at) is Kind.RELATIVE:
+            self._begin(self._behind_the_verb() or self.open)  # "the lake is ringed by trees, which ..."
         elif self.verb:
             self._begin(self._subjects() if self.phrasing.is_a_participle(at + 1) else self.open)
 
@@ -293,7 +298,7 @@ class _Sentence:
             self._stand_in_front(together)
         elif self.phrasing.preposition(mark.first) in {"toward", "towards"}:
             pass  # how far it goes is not said
-        elif self.phrasing.holds_what_follows(at) if preposition else self.phrasing.next(at) in (Kind.VERB, Kind.LEADS):
+        elif self.phrasing.holds_what_follows(at, preposition):
             self._stand_in_front(region)
         else:
             for mention in self.placed:
@@ -340,13 +345,17 @@ class _Sentence:
             preposition: what joins the place. "Of" joins it to what stands after any verb ("crops replace the woods of
                 the north"), and "to" after a noun to the last class ("a town, and a lake to the south").
         """
-        if self.resumed and self.verbs and self.verbs[0] < len(self.open):
+        if self.resumed and self.verbs and 0 < self.verbs[0] < len(self.open):
             return self.open[: self.verbs[0]]
         if preposition == "to" and not self.verbs:
             return self.open[-1:]
         between = [count for count in sorted(set(self.verbs)) if 0 < count < len(self.open)] if self.verb else []
         after = self.open[max(between) :] if len(between) > (0 if preposition == "of" else 1) else self.open
         return after if any(not mention.beside for mention in after) else self.open
+
+    def _behind_the_verb(self) -> list[Mention]:
+        """The open classes behind the last verb; all, where none is."""
+        return self.open[max(self.verbs, default=0) :]
 
     def _subjects(self) -> list[Mention]:
         """The open classes before the first verb; all, where none is."""
