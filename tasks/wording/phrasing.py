@@ -11,6 +11,7 @@ from tasks.wording.tokens import Tokens
 from tasks.wording.vocabulary import Kind, grammar
 
 _ENDS_A_PHRASE = frozenset({"and", "or", "is", "are", "of", "with"})
+_JOINS = (Kind.COMMA, Kind.AND)
 _ADJECTIVES = 3
 """Words that may stand between "along the" and its class."""
 
@@ -49,11 +50,22 @@ class Phrasing:
         words = self.tokens.words[self.marks[at - 1].last + 1 : self.marks[at].first]
         return self.marks[at - 1].mention is not None and words == ["that"]
 
+    def is_of_an_object(self, at: int) -> bool:
+        """Whether a region is of what something goes round: "trees surround a clearing in the south"."""
+        for mark in reversed(self.marks[:at]):
+            if mark.is_a_verb:
+                gap = self.tokens.words[mark.last + 1 : self.marks[at].first]
+                plain = all(word in grammar().opening or word in grammar().it for word in gap)
+                return self.tokens.words[mark.first] in grammar().around and not plain and "," not in gap
+            if mark.kind in (Kind.REGION, Kind.BREAK, Kind.WITH, Kind.AND):
+                return False
+        return False
+
     def has_another_noun(self, at: int) -> bool:
         """Whether a noun stands between a region and the join before it: ", and the land to the north"."""
         join = self.marks[at - 1]
         gap = self.tokens.words[join.last + 1 : self.marks[at].first]
-        return join.kind in (Kind.COMMA, Kind.AND) and any(word not in grammar().opening for word in gap)
+        return join.kind in _JOINS and any(word not in grammar().opening for word in gap)
 
     def is_right_behind_a_region(self, at: int) -> bool:
         """Whether a region stands before, with at most a comma between."""
@@ -78,15 +90,13 @@ class Phrasing:
             len(rest) > 1
             and rest[0].mention is not None
             and rest[1].kind is Kind.VERB
-            and not self.tokens.words[rest[1].first].endswith("ed")
+            and not self.tokens.words[rest[1].first].endswith(("ed", "ing"))
         )
 
     def is_of_a_noun(self, at: int) -> bool:
         """Whether what comes after "with" only describes what stands before: a verb comes before any class."""
-        for mark in self.marks[at + 1 :]:
-            if mark.kind not in (Kind.SIZE, Kind.COMMA, Kind.AND):
-                return mark.is_a_verb
-        return False
+        follows = next((mark for mark in self.marks[at + 1 :] if mark.kind not in (Kind.SIZE, *_JOINS)), None)
+        return self.marks[at - 1].kind is not Kind.COMMA and follows is not None and follows.is_a_verb
 
     def has_a_place_of_its_own(self, since: int, first: int) -> bool:
         """Whether a class has a place of its own before a list goes on: "snow on top and trees in the south"."""
@@ -177,7 +187,7 @@ class Phrasing:
             at -= 1
         if words[at : at + 2] in (["as", "for"], ["as", "to"]) or words[at - 1] == "well":
             return False  # "as for the south", "as well as in the south"
-        return at >= 0 and words[at] in grammar().comparing
+        return at >= 0 and (words[at] in grammar().comparing or words[at - 1] == "least")
 
     def is_the_subject(self, at: int) -> bool:
         """Whether a verb follows a region that comes after a comma and a region in front with a preposition."""
@@ -240,6 +250,8 @@ class Phrasing:
             if mark.mention:
                 rest = self.marks[self.marks.index(mark) + 1 :]
                 return not (rest and rest[0].kind is Kind.REGION)
+            if mark.is_a_verb and not self.tokens.words[mark.first].endswith("ing"):
+                return self.names_more(at)
             if mark.kind is not Kind.COMMA:
                 return False
         return False

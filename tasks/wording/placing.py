@@ -165,8 +165,7 @@ class _Sentence:
                 self._begin([])
                 self.placed, self.fresh, self.negated = [], False, False
         elif mark.kind is Kind.WITH:
-            comma = at > 0 and self.marks[at - 1].kind is Kind.COMMA
-            if self.open and not self.verb and not comma and self.phrasing.is_of_a_noun(at):
+            if self.open and not self.verb and self.phrasing.is_of_a_noun(at):
                 return  # "a lake with straight banks lies ..."
             self._begin([])
             self.fresh, self.adding = False, True
@@ -184,7 +183,9 @@ class _Sentence:
     def _relate(self, at: int, mark: Mark) -> None:
         """What follows is said of the last place, or of what stands before."""
         in_which = mark.kind is Kind.RELATIVE and mark.last > mark.first
-        if in_which and (at == 0 or not self.phrasing.is_right_behind_a_region(at)):
+        if in_which and self.tokens.words[mark.first] in grammar().aside:
+            self._stand_in_front(VAGUE)  # "..., beyond which ..."
+        elif in_which and (at == 0 or not self.phrasing.is_right_behind_a_region(at)):
             self._begin([])  # "a landscape in which ..."
         elif in_which or self.tokens.words[mark.first] in {"where", "wherein"}:
             self.outer = self.outer if self.inner else self.front
@@ -203,8 +204,8 @@ class _Sentence:
         """After a comma or "and" a list goes on, or something new begins."""
         follows = self.tokens.words[mark.last + 1 : mark.last + 2]
         if follows in (["it"], ["they"], ["those"], ["then"]):
-            self._begin([])
-            self.placed, self.fresh = [], False
+            self._stand_in_front(VAGUE if mark.kind is Kind.AND else self.front)
+            self.fresh = False
         elif self.inner and mark.kind is Kind.COMMA and self.phrasing.is_left(at):
             self.front, self.inner, self.behind = self.outer, False, self.outer is None
             self._begin([])
@@ -263,7 +264,7 @@ class _Sentence:
     def _new_region(self, at: int, mark: Mark, region: Region, preposition: bool) -> None:
         """Tells whether a region stands behind classes, and which, or in front of what follows."""
         if self.open and not self._begins(at, mark, preposition):
-            self._stand_behind(self._objects(self.phrasing.preposition(mark.first)), region)
+            self._stand_behind(self._objects(at, self.phrasing.preposition(mark.first)), region)
             self.open = []
         elif self.tokens.words[mark.last + 1 : mark.last + 2] == ["that"] and self.phrasing.starts_with_a_pronoun(
             self.marks[0].first
@@ -304,7 +305,7 @@ class _Sentence:
             for mention in self.placed:
                 mention.regions = [*mention.regions, region]
 
-    def _stand_in_front(self, region: Region) -> None:
+    def _stand_in_front(self, region: Region | None) -> None:
         self._begin([])
         self.front, self.behind, self.placed = region, False, []
 
@@ -338,13 +339,16 @@ class _Sentence:
             return self.phrasing.next(at) in (None, Kind.BREAK)
         return not self.phrasing.names_more(at) or self.phrasing.is_an_aside(at, mark)
 
-    def _objects(self, preposition: str) -> list[Mention]:
+    def _objects(self, at: int, preposition: str) -> list[Mention]:
         """The open classes that a place behind them is said of: all, or those next to it.
 
         Args:
+            at: number of the place's mark.
             preposition: what joins the place. "Of" joins it to what stands after any verb ("crops replace the woods of
                 the north"), and "to" after a noun to the last class ("a town, and a lake to the south").
         """
+        if self.phrasing.is_of_an_object(at):
+            return self._behind_the_verb()
         if self.resumed and self.verbs and 0 < self.verbs[0] < len(self.open):
             return self.open[: self.verbs[0]]
         if preposition == "to" and not self.verbs:

@@ -81,6 +81,7 @@ class Grammar:
         how_through: what may stand between "mostly" and its class.
         leads_not: what takes a lead away.
         leads_part: what makes a lead that of a part.
+        around: forms of verbs whose object has the place behind it: "trees surround a clearing in the south".
         beside: what makes of "mostly trees" what is beside something.
         clad: what "in" stands behind where it means "by".
         class_nouns: what a class is called, where it is compared with others.
@@ -115,6 +116,7 @@ class Grammar:
     leads_not: frozenset[str]
     leads_part: Phrases[bool]
     beside: frozenset[str]
+    around: frozenset[str]
     clad: frozenset[str]
     class_nouns: frozenset[str]
     more: frozenset[str]
@@ -170,6 +172,7 @@ def grammar() -> Grammar:
         partings=partings,
         holding=frozenset((*content["being"], *(form for verb in content["denied_verbs"] for form in _forms(verb)))),
         placing=places - frozenset(content["no_places"]),
+        around=frozenset(form for verb in content["around"] for form in _forms(verb)),
         opening=places | determiners | frozenset(content["moves"]),
         beside_class={**dict.fromkeys(content["next_to"], False), **dict.fromkeys(content["away"], True)},
         beside_last=frozenset(phrase.split()[-1] for phrase in (*content["next_to"], *content["away"])),
