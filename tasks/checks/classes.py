@@ -46,7 +46,7 @@ def absent_classes(said: Named, facts: Facts) -> Iterator[Flag]:
 def empty_regions(said: Named, facts: Facts) -> Iterator[Flag]:
     """Classes that are placed in a region in all of whose patches they have no pixel."""
     for mention, class_id in said:
-        if facts.has(class_id) and _is_misplaced(mention, class_id, facts):
+        if facts.is_somewhere_only(class_id) and _is_misplaced(mention, class_id, facts):
             yield Flag("region-empty", *mention.span, class_id)
 
 
@@ -66,7 +66,10 @@ def missing_classes(reading: Reading, said: Named, facts: Facts, settings: Setti
     What is denied in one region only is named: it is somewhere else.
     """
     text = reading.tokens.text
-    there = {class_id for _, class_id in said} | reading.hints
+    there = {class_id for _, class_id in said}
+    if all(class_id in there for class_id in range(1, N_IDS) if facts.has(class_id)):
+        return
+    there |= reading.hints()
     there |= {facts.meant(mention.classes) for mention in reading.mentions if mention.denied and not mention.of_whole}
     for class_id in range(1, N_IDS):
         if class_id in there or not facts.has(class_id):

@@ -48,6 +48,10 @@ class Facts:
         """Whether the tile has a pixel of a class."""
         return self.counts[0][class_id] > 0
 
+    def is_somewhere_only(self, class_id: int) -> bool:
+        """Whether the tile has pixels of a class, but not each of its patches."""
+        return self.counts[0][class_id] > 0 and not all(row[class_id] for row in self.counts)
+
     def in_any(self, class_id: int, rows: Iterable[int]) -> bool:
         """Whether one of some patches has a pixel of a class."""
         return any(self.counts[row][class_id] for row in rows)

@@ -88,7 +88,7 @@ class Mark:
     first: int
     last: int
     meaning: Meaning
-    kind: Kind
+    kind: str
     mention: Mention | None = None
 
     @property
@@ -104,10 +104,10 @@ class Mark:
 
 def marks(tokens: Tokens, first: int, end: int) -> Iterator[Mark]:
     """The phrases of a sentence, from its first token to before its end."""
-    words = tokens.words
+    words, known = tokens.words, grammar()
     before = noun = -1
     previous: Mark | None = None
-    for start, last, meaning in grammar().vocabulary.found(words, first, end):
+    for start, last, meaning in known.vocabulary.found(words, first, end):
         kind = meaning.kind
         is_size, before = before == start - 1, last if kind is Kind.SIZE else -1
         if kind is Kind.COMMA and _joins_adjectives(words, start, end, noun):
@@ -116,7 +116,7 @@ def marks(tokens: Tokens, first: int, end: int) -> Iterator[Mark]:
             noun = last
         if kind is Kind.PLAIN or (kind is Kind.VERB and _is_a_noun(words, start, end, is_size)):
             continue
-        if meaning.region is not None and meaning.region.adjective and grammar().scene.begins(words, last + 1):
+        if meaning.region is not None and meaning.region.adjective and known.scene.begins(words, last + 1):
             continue  # "a northern landscape"
         if kind not in (Kind.CLASS, Kind.DENIED_CLASS):
             previous = Mark(start, last, meaning, kind)
@@ -130,7 +130,7 @@ def marks(tokens: Tokens, first: int, end: int) -> Iterator[Mark]:
             continue
         non = start > first and words[start - 1] == "non"
         mention = Mention(meaning.classes, (tokens.starts[start], tokens.ends[last]))
-        describes = last + 1 < end and words[last + 1] in grammar().scenery
+        describes = last + 1 < end and words[last + 1] in known.scenery
         mention.beside = describes or words[last] in lexicon().shores
         mention.denied = kind is Kind.DENIED_CLASS or joined == "free" or non
         if previous is not None and previous.mention and previous.last + 1 == start and not tokens.glued(start):

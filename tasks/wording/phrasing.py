@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tasks.wording.marks import Mark
 from tasks.wording.regions import Extent, Region
 from tasks.wording.tokens import Tokens
-from tasks.wording.vocabulary import Kind, grammar
+from tasks.wording.vocabulary import Grammar, Kind, grammar
 
 _ENDS_A_PHRASE = frozenset({"and", "or", "is", "are", "of", "with"})
 _JOINS = (Kind.COMMA, Kind.AND)
@@ -23,10 +23,12 @@ class Phrasing:
     Attributes:
         tokens: those of the caption.
         marks: the phrases, in order.
+        known: the words that they are told by.
     """
 
     tokens: Tokens
     marks: Sequence[Mark]
+    known: Grammar = field(default_factory=grammar)
 
     def is_an_exception(self, at: int) -> bool:
         """Whether a class is in the list of exceptions that a sentence begins with: "except for snow and moss, ..."."""
@@ -55,8 +57,8 @@ class Phrasing:
         for mark in reversed(self.marks[:at]):
             if mark.is_a_verb:
                 gap = self.tokens.words[mark.last + 1 : self.marks[at].first]
-                plain = all(word in grammar().opening or word in grammar().it for word in gap)
-                return self.tokens.words[mark.first] in grammar().around and not plain and "," not in gap
+                plain = all(word in self.known.opening or word in self.known.it for word in gap)
+                return self.tokens.words[mark.first] in self.known.around and not plain and "," not in gap
             if mark.kind in (Kind.REGION, Kind.BREAK, Kind.WITH, Kind.AND):
                 return False
         return False
@@ -65,7 +67,7 @@ class Phrasing:
         """Whether a noun stands between a region and the join before it: ", and the land to the north"."""
         join = self.marks[at - 1]
         gap = self.tokens.words[join.last + 1 : self.marks[at].first]
-        return join.kind in _JOINS and any(word not in grammar().opening for word in gap)
+        return join.kind in _JOINS and any(word not in self.known.opening for word in gap)
 
     def is_right_behind_a_region(self, at: int) -> bool:
         """Whether a region stands before, with at most a comma between."""
@@ -105,7 +107,7 @@ class Phrasing:
         if not joins:
             return False
         on_its_way = {"to", "through", "into", "past", "via"}.intersection(gap[joins[-1] :])
-        return bool(on_its_way) or gap[0] in grammar().aside or any(w in grammar().placing for w in gap[: joins[-1]])
+        return bool(on_its_way) or gap[0] in self.known.aside or any(w in self.known.placing for w in gap[: joins[-1]])
 
     def is_an_aside(self, at: int, mark: Mark) -> bool:
         """Whether more than a preposition stands before a region after a comma: ", thickest in the south"."""
@@ -113,25 +115,25 @@ class Phrasing:
         if before is None or before.kind is not Kind.COMMA:
             return False
         return any(
-            word != "and" and word not in grammar().opening for word in self.tokens.words[before.last + 1 : mark.first]
+            word != "and" and word not in self.known.opening for word in self.tokens.words[before.last + 1 : mark.first]
         )
 
     def is_next_to(self, at: int) -> bool:
         """Whether nothing but prepositions and articles stand between a mark and the next one."""
         gap = self.tokens.words[self.marks[at].last + 1 : self.marks[at + 1].first]
-        return grammar().opening.issuperset(gap)
+        return self.known.opening.issuperset(gap)
 
-    def next(self, at: int) -> Kind | None:
+    def next(self, at: int) -> str | None:
         """What the mark after one does; None after the last."""
         return self.marks[at + 1].kind if at + 1 < len(self.marks) else None
 
     def is_left_out(self, mark: Mark) -> bool:
         """Whether a region is an exception: "in every quarter except the top left"."""
         at = mark.first - 1
-        words, determiners, places = self.tokens.words, grammar().determiners, grammar().places
+        words, determiners, places = self.tokens.words, self.known.determiners, self.known.places
         while at >= 0 and (words[at] in determiners or words[at] in places):
             at -= 1
-        if at < 0 or self.tokens.words[at] not in grammar().exceptions:
+        if at < 0 or self.tokens.words[at] not in self.known.exceptions:
             return False
         follows = next((other for other in self.marks if other.first > mark.last), None)
         is_a_subject = follows is not None and follows.is_a_verb and follows.first <= mark.last + 2
@@ -162,7 +164,7 @@ class Phrasing:
         words = self.tokens.words
         before = self.marks[at - 1] if at else None
         if self.preposition(self.marks[at].first) in {"toward", "towards"}:
-            return before is not None and before.kind is Kind.VERB and words[before.last] not in grammar().staying
+            return before is not None and before.kind is Kind.VERB and words[before.last] not in self.known.staying
         return False
 
     def is_on_a_way(self, at: int) -> bool:
@@ -182,12 +184,12 @@ class Phrasing:
         words = self.tokens.words
         at = mark.first - 1
         while at >= 0 and (
-            words[at] in grammar().determiners or words[at] in grammar().places or words[at] in {"with", "so"}
+            words[at] in self.known.determiners or words[at] in self.known.places or words[at] in {"with", "so"}
         ):
             at -= 1
         if words[at : at + 2] in (["as", "for"], ["as", "to"]) or words[at - 1] == "well":
             return False  # "as for the south", "as well as in the south"
-        return at >= 0 and (words[at] in grammar().comparing or words[at - 1] == "least")
+        return at >= 0 and (words[at] in self.known.comparing or words[at - 1] == "least")
 
     def is_the_subject(self, at: int) -> bool:
         """Whether a verb follows a region that comes after a comma and a region in front with a preposition."""
@@ -214,14 +216,14 @@ class Phrasing:
 
     def starts_with_a_pronoun(self, verb: int) -> bool:
         """Whether the word before a verb is "it", or the like."""
-        return verb > 0 and self.tokens.words[verb - 1] in grammar().it
+        return verb > 0 and self.tokens.words[verb - 1] in self.known.it
 
     def is_of_a_class(self, at: int, mark: Mark, region: Region) -> bool:
         """Whether it is the rim of a class and not of the tile: "the edge of the forest", "with straight borders"."""
         if region.extent is not Extent.VAGUE:
             return False
         words = self.tokens.words
-        if mark.first == mark.last and words[mark.first] in grammar().rims and not self.has_preposition(mark.first):
+        if mark.first == mark.last and words[mark.first] in self.known.rims and not self.has_preposition(mark.first):
             return True
         follows = self.marks[at + 1] if at + 1 < len(self.marks) else None
         of = mark.last + 1 < len(words) and words[mark.last + 1] == "of"
@@ -258,12 +260,12 @@ class Phrasing:
 
     def has_preposition(self, first: int) -> bool:
         """Whether a preposition stands before a region, or begins it."""
-        return self.preposition(first) in grammar().places or self.tokens.words[first] in grammar().places
+        return self.preposition(first) in self.known.places or self.tokens.words[first] in self.known.places
 
     def preposition(self, first: int) -> str:
         """The word before a region and its articles; empty where there is none."""
         at = first - 1
-        while at >= 0 and self.tokens.words[at] in grammar().determiners:
+        while at >= 0 and self.tokens.words[at] in self.known.determiners:
             at -= 1
         return self.tokens.words[at] if at >= 0 else ""
 
@@ -277,9 +279,9 @@ class Phrasing:
         Returns:
             False where both are only apart, as in "between trees and grass"; None where neither is said.
         """
-        if since >= mark.first:
+        if self.known.parting_words.isdisjoint(self.tokens.words[since : mark.first]):
             return None
-        return next((ends for _, _, ends in grammar().partings.found(self.tokens.words, since, mark.first)), None)
+        return next((ends for _, _, ends in self.known.partings.found(self.tokens.words, since, mark.first)), None)
 
     def beside(self, mark: Mark) -> bool | None:
         """Whether a class is named to say where another one is, and is not there itself.
@@ -288,7 +290,7 @@ class Phrasing:
             True where it may be elsewhere, though a place stands in front; False where it is next to the other one;
             None where it is not named for that.
         """
-        words, known, last = self.tokens.words, grammar().beside_class, grammar().beside_last
+        words, known, last = self.tokens.words, self.known.beside_class, self.known.beside_last
         for at in range(mark.first - 1, max(mark.first - 2 - _ADJECTIVES, -1), -1):
             word = words[at]
             if word in last and not self._is_no_place(at, mark.first):
@@ -303,5 +305,5 @@ class Phrasing:
         """Whether a preposition tells something else: "divided between trees and grass", "more than half water"."""
         words = self.tokens.words
         if words[at] == "between":
-            return not grammar().shared.isdisjoint(words[max(at - 3, 0) : at])
+            return not self.known.shared.isdisjoint(words[max(at - 3, 0) : at])
         return words[at] in {"than", "over"} and at + 1 < first and words[at + 1] not in {"the", "a", "an"}

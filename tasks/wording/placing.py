@@ -133,12 +133,10 @@ class _Sentence:
             self.near.append(mention)
             mention.beside = not placed or self.phrasing.is_the_subject_beside(at)
         parting = self.phrasing.parting(self.since, mark)
-        if parting is not None:
-            if parting:
-                for open in self.open:
-                    open.regions = [VAGUE]
-            self._begin([])
-        if self.open and self.phrasing.has_a_place_of_its_own(self.since, mark.first):
+        if parting:
+            for open in self.open:
+                open.regions = [VAGUE]
+        if parting is not None or (self.open and self.phrasing.has_a_place_of_its_own(self.since, mark.first)):
             self._begin([])
         if adjective:
             mention.regions = [adjective]
@@ -207,9 +205,8 @@ class _Sentence:
             self._stand_in_front(VAGUE if mark.kind is Kind.AND else self.front)
             self.fresh = False
         elif self.inner and mark.kind is Kind.COMMA and self.phrasing.is_left(at):
-            self.front, self.inner, self.behind = self.outer, False, self.outer is None
-            self._begin([])
-            self.placed, self.fresh = [], False
+            self._stand_in_front(self.outer)
+            self.inner, self.behind, self.fresh = False, self.outer is None, False
         elif self.adding and self.phrasing.begins_anew(at):
             self._begin([])
             self.adding = False

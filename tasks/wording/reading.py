@@ -26,14 +26,22 @@ class Reading:
     Attributes:
         tokens: its words.
         mentions: the classes that it names or denies, in order.
-        hints: classes that words may name that may also mean something else.
         leading: what it calls dominant in the whole tile.
     """
 
     tokens: Tokens
     mentions: tuple[Mention, ...]
     leading: tuple[Leading, ...]
-    hints: frozenset[int] = frozenset()
+
+    def hints(self) -> frozenset[int]:
+        """Classes that words may name that may also mean something else, where they are not denied."""
+        words = self.tokens.words
+        return frozenset(
+            class_id
+            for first, _, classes in grammar().hints.found(words)
+            if _DENYING.isdisjoint(words[max(first - 4, 0) : first])
+            for class_id in classes
+        )
 
 
 def read(text: str) -> Reading:
@@ -49,17 +57,7 @@ def read(text: str) -> Reading:
         size(tokens, found)
         leading += leaders(tokens, found)
         mentions += [mark.mention for mark in found if mark.mention is not None]
-    return Reading(tokens, tuple(mentions), tuple(leading), _hints(tokens))
-
-
-def _hints(tokens: Tokens) -> frozenset[int]:
-    """Classes that may be meant by a word, where it is not denied."""
-    return frozenset(
-        class_id
-        for first, _, classes in grammar().hints.found(tokens.words)
-        if _DENYING.isdisjoint(tokens.words[max(first - 4, 0) : first])
-        for class_id in classes
-    )
+    return Reading(tokens, tuple(mentions), tuple(leading))
 
 
 def named_classes(text: str) -> frozenset[int]:

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum, auto
 from itertools import permutations, product
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from tasks.statistics.patches import PATCHES
 from tasks.wording.lexicon import lexicon
 from tasks.wording.tokens import expand, plural
 
 
-class Extent(Enum):
+class Extent:
     """What a phrase for a place claims."""
 
-    PLACED = auto()
+    PLACED: Final = "placed"
     """One of the patches of each of its claims."""
-    VAGUE = auto()
+    VAGUE: Final = "vague"
     """A place, but none that can be told."""
-    WHOLE = auto()
+    WHOLE: Final = "whole"
     """The tile as a whole."""
-    SAME = auto()
+    SAME: Final = "same"
     """The last place once more."""
 
 
@@ -36,7 +35,7 @@ class Region:
         adjective: whether it stands before a noun that it places, as in "the northern forests".
     """
 
-    extent: Extent
+    extent: str
     claims: tuple[tuple[int, ...], ...] = ()
     adjective: bool = False
 

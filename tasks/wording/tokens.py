@@ -147,6 +147,11 @@ class Phrases(Generic[_T]):
                     node = node.setdefault(word, {})
                 node[""] = meaning
 
+    @property
+    def first_words(self) -> frozenset[str]:
+        """The words that phrases begin with."""
+        return frozenset(self._root)
+
     def begins(self, words: list[str], at: int) -> _T | None:
         """What the longest phrase that begins at a word means; None where none does."""
         node = self._root.get(words[at]) if at < len(words) else None

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import Enum, auto
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
@@ -17,24 +16,24 @@ from tasks.wording.regions import Region, region_phrases
 from tasks.wording.tokens import Phrases, expand, plural
 
 
-class Kind(Enum):
-    """What a phrase does in a sentence."""
+class Kind:
+    """What a phrase does in a sentence. Plain names: they are looked up at each word, where an Enum is slow."""
 
-    CLASS = auto()
-    DENIED_CLASS = auto()
-    REGION = auto()
-    LEADS = auto()
-    DENIES = auto()
-    DENIES_BEFORE = auto()
-    SIZE = auto()
-    VERB = auto()
-    BREAK = auto()
-    WITH = auto()
-    ADDING = auto()
-    COMMA = auto()
-    AND = auto()
-    RELATIVE = auto()
-    PLAIN = auto()
+    CLASS: Final = "class"
+    DENIED_CLASS: Final = "denied_class"
+    REGION: Final = "region"
+    LEADS: Final = "leads"
+    DENIES: Final = "denies"
+    DENIES_BEFORE: Final = "denies_before"
+    SIZE: Final = "size"
+    VERB: Final = "verb"
+    BREAK: Final = "break"
+    WITH: Final = "with"
+    ADDING: Final = "adding"
+    COMMA: Final = "comma"
+    AND: Final = "and"
+    RELATIVE: Final = "relative"
+    PLAIN: Final = "plain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ class Meaning:
         size: SIZE: number of the band of `Lexicon.sizes`.
     """
 
-    kind: Kind
+    kind: str
     classes: tuple[int, ...] = ()
     region: Region | None = None
     how: str = ""
@@ -95,6 +94,7 @@ class Grammar:
         comparing: words before a region that another one is only held against.
         partings: what stands between classes, or a class and a region, that are not in one place: whether what stands
             before ends there.
+        parting_words: their first words.
     """
 
     vocabulary: Phrases[Meaning]
@@ -128,6 +128,7 @@ class Grammar:
     opening: frozenset[str]
     comparing: frozenset[str]
     partings: Phrases[bool]
+    parting_words: frozenset[str]
 
 
 _WORDS = (
@@ -170,6 +171,7 @@ def grammar() -> Grammar:
         scene=scene,
         leads_part=leads_part,
         partings=partings,
+        parting_words=partings.first_words,
         holding=frozenset((*content["being"], *(form for verb in content["denied_verbs"] for form in _forms(verb)))),
         placing=places - frozenset(content["no_places"]),
         around=frozenset(form for verb in content["around"] for form in _forms(verb)),
