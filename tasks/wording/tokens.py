@@ -166,8 +166,11 @@ class Phrases(Generic[_T]):
         for at in begins:
             if at < free:
                 continue
+            node = root[words[at]]
+            if "" not in node and (at + 1 == end or words[at + 1] not in node):
+                continue
             start = at
-            last, meaning = _longest(root[words[at]], words, at, end)
+            last, meaning = _longest(node, words, at, end)
             if at + 1 < end and words[at] in _ARTICLES and (node := root.get(words[at + 1])) is not None:
                 # Of "the top" and "top left" in "the top left" the second is meant.
                 later, other = _longest(node, words, at + 1, end)
