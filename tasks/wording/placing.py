@@ -144,8 +144,7 @@ class _Sentence:
         if not mention.bracketed:
             mention.regions = [self.front] if self.front else []
             self.open.append(mention)
-        self.placed = []
-        self.fresh = self.negated = False
+        self.placed, self.fresh, self.negated = [], False, False
 
     def _join(self, at: int, mark: Mark) -> None:
         """Goes on after a mark that is neither a class nor a region."""
@@ -187,7 +186,8 @@ class _Sentence:
             self._begin([])  # "a landscape in which ..."
         elif in_which or self.tokens.words[mark.first] in {"where", "wherein"}:
             self.outer = self.outer if self.inner else self.front
-            self.front, self.inner, self.fresh = self.latest or VAGUE, True, False
+            one = self.latest is not None and len(self.latest.claims) < 2  # of several, which is meant is not told
+            self.front, self.inner, self.fresh = (self.latest if one else VAGUE), True, False
             self._begin([])
         elif mark.kind is Kind.ADDING and self.phrasing.next(at) is Kind.REGION and self.phrasing.is_next_to(at):
             pass  # "in the top left as well as in the south"
