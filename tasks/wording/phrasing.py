@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tasks.wording.marks import Mark
+from tasks.wording.marks import Mark, Mention
 from tasks.wording.regions import Extent, Region
 from tasks.wording.tokens import Tokens
 from tasks.wording.vocabulary import Grammar, Kind, grammar
@@ -234,6 +234,12 @@ class Phrasing:
         one, other = self.marks[at - 1], self.marks[at]
         words = self.tokens.words
         return "from" in words[max(one.first - 2, 0) : one.first + 1] and "to" in words[one.last + 1 : other.first + 1]
+
+    def is_after_a_comma(self, at: int, mention: Mention) -> bool:
+        """Whether a class before a mark is told from those before it by nothing but a comma."""
+        before = [mark for mark in self.marks[:at] if mark.kind != Kind.SIZE]
+        place = next(number for number, mark in enumerate(before) if mark.mention is mention)
+        return place > 0 and before[place - 1].kind == Kind.COMMA
 
     def names_more(self, at: int) -> bool:
         """Whether a class follows before the next region or break."""

@@ -186,8 +186,7 @@ class _Sentence:
             self._begin([])  # "a landscape in which ..."
         elif in_which or self.tokens.words[mark.first] in {"where", "wherein"}:
             self.outer = self.outer if self.inner else self.front
-            one = self.latest is not None and len(self.latest.claims) < 2  # of several, which is meant is not told
-            self.front, self.inner, self.fresh = (self.latest if one else VAGUE), True, False
+            self.front, self.inner, self.fresh = _any_of(self.latest), True, False
             self._begin([])
         elif mark.kind is Kind.ADDING and self.phrasing.next(at) is Kind.REGION and self.phrasing.is_next_to(at):
             pass  # "in the top left as well as in the south"
@@ -261,7 +260,12 @@ class _Sentence:
     def _new_region(self, at: int, mark: Mark, region: Region, preposition: bool) -> None:
         """Tells whether a region stands behind classes, and which, or in front of what follows."""
         if self.open and not self._begins(at, mark, preposition):
-            self._stand_behind(self._objects(at, self.phrasing.preposition(mark.first)), region)
+            objects = self._objects(at, self.phrasing.preposition(mark.first))
+            if len(objects) > 1 and self.phrasing.is_after_a_comma(at, objects[-1]):
+                for other in objects[:-1]:
+                    other.regions = [VAGUE]  # "scrub, a bare stretch in the north"
+                objects = objects[-1:]
+            self._stand_behind(objects, region)
             self.open = []
         elif self.tokens.words[mark.last + 1 : mark.last + 2] == ["that"] and self.phrasing.starts_with_a_pronoun(
             self.marks[0].first
@@ -397,3 +401,13 @@ class _Sentence:
                 at
             )
         return not (before.first == start and self.tokens.words[start].endswith("ing"))
+
+
+def _any_of(region: Region | None) -> Region:
+    """Several places as one, of which any will do: "in the centre and the south, where crops are found"."""
+    if region is None:
+        return VAGUE
+    if len(region.claims) < 2:
+        return region
+    rows = tuple(sorted({row for claim in region.claims for row in claim}))
+    return Region(region.extent, (rows,), region.adjective)

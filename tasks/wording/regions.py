@@ -128,6 +128,10 @@ def _pairs(words: Mapping[str, Sequence[str]], parts: str) -> _Named:
     for one, other in permutations((*_HALVES, _MIDDLE), 2):
         a, b = f"({'|'.join(words[one])})", f"({'|'.join(words[other])})"
         yield _region(one, other), [f"{a} and {b} ({parts})", f"(the|both) {a} and (the|) {b}"]
+        for up, side in product(("top", "bottom"), ("left", "right")):
+            # "The centre and the lower right" is no "centre and lower" part.
+            c, d = (f"({'|'.join(words[key])})" for key in (up, side))
+            yield _region(one, f"{up}_{side}"), [f"(the|both|) {a} and (the|) {c} {d}"]
     for up, (one, other) in product(("top", "bottom"), permutations(("left", "right"))):
         a, b, c = (f"({'|'.join(words[key])})" for key in (up, one, other))
         yield _region(f"{up}_{one}", f"{up}_{other}"), [f"{a} {b} and {c}"]
