@@ -235,6 +235,18 @@ class Phrasing:
         words = self.tokens.words
         return "from" in words[max(one.first - 2, 0) : one.first + 1] and "to" in words[one.last + 1 : other.first + 1]
 
+    def sums_up(self) -> bool:
+        """Whether the sentence speaks of the whole at its beginning: "overall", "the main theme is".
+
+        What it lists then is the scene's, and a place behind that is the last one's: "overall, a grassland with shrubs
+        and a few fields in the south".
+        """
+        first = self.marks[0]
+        region = first.meaning.region
+        if region is not None and region.extent == Extent.WHOLE:
+            return True
+        return any(mark.meaning.how == "theme" for mark in self.marks[:3])
+
     def is_after_a_comma(self, at: int, mention: Mention) -> bool:
         """Whether a class before a mark is told from those before it by nothing but a comma."""
         before = [mark for mark in self.marks[:at] if mark.kind != Kind.SIZE]

@@ -261,7 +261,7 @@ class _Sentence:
         """Tells whether a region stands behind classes, and which, or in front of what follows."""
         if self.open and not self._begins(at, mark, preposition):
             objects = self._objects(at, self.phrasing.preposition(mark.first))
-            if len(objects) > 1 and self.phrasing.is_after_a_comma(at, objects[-1]):
+            if len(objects) > 1 and (self.phrasing.sums_up() or self.phrasing.is_after_a_comma(at, objects[-1])):
                 for other in objects[:-1]:
                     other.regions = [VAGUE]  # "scrub, a bare stretch in the north"
                 objects = objects[-1:]
