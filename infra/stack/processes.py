@@ -16,6 +16,7 @@ MARK: Final = "EARTHSCRIBE_STACK"
 """Environment variable of every process of a stack: ``FOLDER:PART``. A part's descendants inherit it."""
 
 _POLL_SECONDS: Final = 0.05
+_SHOWN_SECONDS: Final = 5.0
 
 
 def spawn(folder: Path, name: str, command: Sequence[str], environment: Mapping[str, str], user: str | None) -> None:
@@ -40,8 +41,17 @@ def spawn(folder: Path, name: str, command: Sequence[str], environment: Mapping[
             start_new_session=True,
             user=user,
         )
+    _await_environment(process.pid)
     (folder / "run" / f"{name}.pid").write_text(f"{process.pid}\n")
     process.returncode = 0  # It is to outlive us: keeps Popen from warning that nobody waits for it.
+
+
+def _await_environment(pid: int) -> None:
+    """Waits until a new process can be told by its mark: the kernel shows its environment a moment after its start."""
+    deadline = time.monotonic() + _SHOWN_SECONDS
+    with suppress(psutil.Error):
+        while not psutil.Process(pid).environ() and time.monotonic() < deadline:
+            time.sleep(0.001)
 
 
 def marked(folder: Path) -> dict[str, list[psutil.Process]]:
