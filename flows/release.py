@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
@@ -17,6 +15,7 @@ from flows.runtime.ending import heed
 from flows.runtime.hooks import HOOKS
 from flows.runtime.locking import stage
 from flows.runtime.outcome import Outcome
+from flows.runtime.slices import in_groups
 from flows.runtime.steps import MOST_TASK_RUNS, step, task_threads
 from tasks.captions.keeping import restore
 from tasks.captions.state import open_state
@@ -106,9 +105,7 @@ def publish(
 def _write_parts(config: Campaign, selection: Selection, sources: Sources, most: int) -> dict[str, Written]:
     """Writes the parts in task runs, one each where there are few; returns what each has left behind."""
     written: dict[str, Written] = {}
-    each = math.ceil(len(selection.parts) / most)
-    groups = [selection.parts[start : start + each] for start in range(0, len(selection.parts), each)]
-    by_label = {parts[0].name if each == 1 else f"{parts[0].name} and {len(parts) - 1} more": parts for parts in groups}
+    by_label = dict(in_groups(selection.parts, lambda part: part.name, most))
 
     def write(part: str) -> None:
         # A task's result would be kept until the flow ends.

@@ -14,33 +14,29 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 
-def read(stream: BinaryIO, columns: Sequence[str] | None = None) -> pa.Table:
-    """A file's rows.
+class ParquetTable:
+    """A table in a Parquet file, whose footer is read once.
 
     Args:
-        stream: the open file.
-        columns: those that are wanted; None for all.
+        stream: the open file; it stays open as long as the table is read.
     """
-    names = None if columns is None else list(columns)
-    return _opened(stream).read(names, use_threads=False)
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._file = pq.ParquetFile(stream, pre_buffer=False)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Its columns, and what is kept with them."""
+        return self._file.schema_arrow
+
+    def read(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """Its rows; of some columns only, where these are named."""
+        return self._file.read(_names(columns), use_threads=False)
+
+    def batches(self, rows: int, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """Its rows, so many at a time at the most; of some columns only, where these are named."""
+        yield from self._file.iter_batches(rows, columns=_names(columns), use_threads=False)
 
 
-def read_in_batches(stream: BinaryIO, rows: int, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """A file's rows, so many at a time.
-
-    Args:
-        stream: the open file.
-        rows: how many at the most.
-        columns: those that are wanted; None for all.
-    """
-    names = None if columns is None else list(columns)
-    yield from _opened(stream).iter_batches(rows, columns=names, use_threads=False)
-
-
-def schema_of(stream: BinaryIO) -> pa.Schema:
-    """A file's columns, and what is kept with them."""
-    return _opened(stream).schema_arrow
-
-
-def _opened(stream: BinaryIO) -> pq.ParquetFile:
-    return pq.ParquetFile(stream, pre_buffer=False)
+def _names(columns: Sequence[str] | None) -> list[str] | None:
+    return None if columns is None else list(columns)

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from tasks.captions.state import KIND, VARIANT, Caption
 from tasks.errors import InputError
 from tasks.json_lines import json_line
-from tasks.parquet import read_in_batches, schema_of
+from tasks.parquet import ParquetTable
 
 SHOWN = pa.schema(
     [
@@ -101,10 +101,11 @@ def read_versions(file: BinaryIO, name: str) -> Iterator[Caption]:
         InputError: the file is no such table.
     """
     try:
-        there = schema_of(file).names
+        table = ParquetTable(file)
+        there = table.schema.names
         if missing := [column for column in VERSIONS.names if column not in there]:
             raise InputError(f"{name}: expected a table of captions, but it has no column {', '.join(missing)}")
-        for batch in read_in_batches(file, _GROUP, VERSIONS.names):
+        for batch in table.batches(_GROUP, VERSIONS.names):
             for row in batch.cast(VERSIONS).to_pylist():
                 yield Caption(**row | {"flags": tuple(row["flags"])})
     except (pa.ArrowException, OSError, ValueError) as error:

@@ -238,11 +238,11 @@ def _geoparquet(where: Place) -> Iterable[Item]:
     import pyarrow as pa  # noqa: PLC0415 - only this kind of catalogue needs these
     from stac_geoparquet.arrow import stac_table_to_items  # noqa: PLC0415
 
-    from tasks.parquet import read as read_parquet  # noqa: PLC0415
+    from tasks.parquet import ParquetTable  # noqa: PLC0415
 
     try:
         with reading(where) as stream:
-            return list(stac_table_to_items(read_parquet(stream)))
+            return list(stac_table_to_items(ParquetTable(stream).read()))
     except FileNotFoundError as error:
         raise InputError(f"imagery.stac {where}: no such file") from error
     except EarthscribeError:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.errors import InputError
-from tasks.parquet import read_in_batches, schema_of
+from tasks.parquet import ParquetTable
 from tasks.statistics.table import file_name
 from tasks.storage import Place, exists, list_files, read_bytes, reading, write
 
@@ -90,7 +90,7 @@ def refuse_other_settings(dataset: Place, made_with: str) -> None:
     """
     for place in list_files(imagery_folder(dataset), ".parquet"):
         with reading(place) as stream:
-            found = (schema_of(stream).metadata or {}).get(_KEY, b"").decode()
+            found = (ParquetTable(stream).schema.metadata or {}).get(_KEY, b"").decode()
         if found != made_with:
             raise InputError(
                 f"{place} was made with other settings of `imagery` ({found}) than those of now ({made_with}): put "
@@ -107,7 +107,7 @@ def read_rows(dataset: Place, columns: Sequence[str] | None = None) -> Iterator[
     """
     for place in list_files(imagery_folder(dataset), ".parquet"):
         with reading(place) as stream:
-            yield from read_in_batches(stream, _ROWS_AT_ONCE, columns)
+            yield from ParquetTable(stream).batches(_ROWS_AT_ONCE, columns)
 
 
 def chips_of(dataset: Place, wanted: pa.Array) -> dict[str, str]:

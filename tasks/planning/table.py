@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tasks.errors import InputError
-from tasks.parquet import read, read_in_batches, schema_of
+from tasks.parquet import ParquetTable
 from tasks.storage import Place, exists, reading, write
 
 PLANNED, KEPT, EXCLUDED, FAILED = "planned", "kept", "excluded", "failed"
@@ -72,12 +72,13 @@ def write_tiles(
 def update_tiles(dataset: Place, status: pa.Array, reason: pa.Array) -> None:
     """Writes the tiles anew with other statuses and reasons, in the order of the rows."""
     with reading(tiles_place(dataset)) as old:
-        schema = schema_of(old)
+        before = ParquetTable(old)
+        schema = before.schema
 
         def produce(stream: BinaryIO) -> None:
             start = 0
             with pq.ParquetWriter(stream, schema, compression="zstd") as writer:
-                for batch in read_in_batches(old, _ROWS_AT_ONCE):
+                for batch in before.batches(_ROWS_AT_ONCE):
                     changed = {
                         "status": status.slice(start, len(batch)),
                         "reason": reason.slice(start, len(batch)),
@@ -95,7 +96,7 @@ def read_plan(dataset: Place) -> dict[str, Any] | None:
     if not exists(where):
         return None
     with reading(where) as stream:
-        content: dict[str, Any] = json.loads((schema_of(stream).metadata or {}).get(_KEY, b"{}"))
+        content: dict[str, Any] = json.loads((ParquetTable(stream).schema.metadata or {}).get(_KEY, b"{}"))
         return content
 
 
@@ -118,7 +119,7 @@ def read_columns(dataset: Place, *names: str) -> pa.Table:
     if not exists(where):
         raise InputError(f"{where}: no such file; run `earthscribe plan` first")
     with reading(where) as stream:
-        return read(stream, names).combine_chunks()
+        return ParquetTable(stream).read(names).combine_chunks()
 
 
 def status_counts(tiles: pa.Table) -> dict[str, int]:

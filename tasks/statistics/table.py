@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tasks.errors import InputError
 from tasks.landcover.classes import N_IDS, NO_DATA, ClassTable
-from tasks.parquet import read, read_in_batches, schema_of
+from tasks.parquet import ParquetTable
 from tasks.statistics.patches import PATCHES, Counts
 from tasks.storage import Place, list_files, reading, remove, write
 
@@ -110,8 +110,9 @@ def list_statistics(dataset: Place) -> list[StatisticsFile]:
 
 def _describe(place: Place) -> StatisticsFile:
     with reading(place) as stream:
-        content: dict[str, Any] = json.loads((schema_of(stream).metadata or {}).get(_KEY, b"{}"))
-        tile_ids = read(stream, ["tile_id"]).column(0).combine_chunks()
+        table = ParquetTable(stream)
+        content: dict[str, Any] = json.loads((table.schema.metadata or {}).get(_KEY, b"{}"))
+        tile_ids = table.read(["tile_id"]).column(0).combine_chunks()
     provenance = Provenance(
         content.get("product", ""), content.get("table", ""), content.get("code", 0), content.get("sources", {})
     )
@@ -142,14 +143,14 @@ def refuse_other_counts(files: Sequence[StatisticsFile], table: ClassTable, data
 def read_counts(place: Place) -> tuple[pa.Array, Counts]:
     """Tile IDs and counts (n, 6, 12) of one file."""
     with reading(place) as stream:
-        return _counts(read(stream).combine_chunks())
+        return _counts(ParquetTable(stream).read().combine_chunks())
 
 
 def all_counts(dataset: Place) -> Iterator[tuple[pa.Array, Counts]]:
     """Tile IDs and counts (n, 6, 12) of a dataset, some thousands at a time."""
     for place in list_files(statistics_folder(dataset), ".parquet"):
         with reading(place) as stream:
-            for batch in read_in_batches(stream, _ROWS_AT_ONCE):
+            for batch in ParquetTable(stream).batches(_ROWS_AT_ONCE):
                 yield _counts(pa.Table.from_batches([batch]).combine_chunks())
 
 
