@@ -53,6 +53,28 @@ _LEFTOVER = re.compile(
 )
 """What makes no sense, or another sense, without the other half of a comparison."""
 
+_UNFINISHED = frozenset(
+    {
+        "is",
+        "are",
+        "has",
+        "have",
+        "being",
+        "having",
+        "was",
+        "were",
+        "looks",
+        "look",
+        "seems",
+        "seem",
+        "remains",
+        "remain",
+    }
+    | {"shows", "show", "holds", "hold", "contains", "contain", "features", "covers", "cover", "a", "an", "the", "with"}
+    | {"and", "or", "but", "of", "in", "on", "at", "to", "by", "far", "much", "very", "slightly", "somewhat", "even"}
+)
+"""Words with which no sentence ends."""
+
 _PRONOUN = re.compile(rf"(?:it|its|they|their|these|those|here|there|this)\b(?! {_THING}\b)", re.IGNORECASE)
 _MAIN_VERBS = (Kind.VERB, Kind.LEADS)
 
@@ -128,7 +150,7 @@ def _sentences_without_comparison(text: str, counts: Counts, recipe: Recipe) -> 
             sentence = _without_clause(sentence, counts, recipe) or ""
             cut = not sentence or bool(_LEFTOVER.search(sentence)) or _speaks_of_images(sentence, counts, recipe)
         if not cut:
-            kept.append(sentence)
+            kept.append(sentence[0].upper() + sentence[1:])
     return " ".join(kept)
 
 
@@ -153,9 +175,13 @@ def _without_clause(sentence: str, counts: Counts, recipe: Recipe) -> str | None
 
 
 def _is_a_clause(piece: str) -> bool:
-    """Whether a piece of a sentence has a verb, so that it can stand alone."""
+    """Whether a piece of a sentence has a verb and does not break off behind it, so that it can stand alone."""
     words = tokenise(piece).words
-    return any(meaning.kind in _MAIN_VERBS for _, _, meaning in grammar().vocabulary.found(words))
+    return (
+        bool(words)
+        and words[-1] not in _UNFINISHED
+        and any(meaning.kind in _MAIN_VERBS for _, _, meaning in grammar().vocabulary.found(words))
+    )
 
 
 def _tidy(text: str) -> str:

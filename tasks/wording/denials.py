@@ -63,7 +63,9 @@ def _deny_after(tokens: Tokens, marks: Sequence[Mark], at: int) -> int:
         if not chain:
             if _strange(gap) > (0 if strict else _MOST_STRANGE):
                 return _doubt(tokens, marks, at)
-        elif _strange(gap) > _MOST_STRANGE or not (is_noun or _goes_on(tokens, gap, marks, place)):
+        elif _strange(gap) > _MOST_STRANGE or not (
+            is_noun or _goes_on(tokens, gap, marks, place) or (gap == ["and"] and _begins(marks, start, at))
+        ):
             break
         chain.append(mark)
         end = mark.last
@@ -111,13 +113,29 @@ def _doubt(tokens: Tokens, marks: Sequence[Mark], at: int) -> int:
     done = at
     for place in range(at + 1, len(marks)):
         mark = marks[place]
-        if mark.kind in (Kind.BREAK, Kind.COMMA, Kind.WITH):
+        if mark.kind in (Kind.BREAK, Kind.WITH) or (mark.kind is Kind.COMMA and not _is_in_a_list(marks, place)):
             break
         if mark.kind in _DENIALS:
             done = place
         elif mark.mention is not None:
             mark.mention.doubted = not any(grammar().partings.found(tokens.words, marks[at].last, mark.first))
     return done
+
+
+def _begins(marks: Sequence[Mark], start: int, at: int) -> bool:
+    """Whether a denial is part of the subject of its sentence: "no trees and crops are found"."""
+    return start == at and not any(mark.is_a_verb for mark in marks[:at])
+
+
+def _is_in_a_list(marks: Sequence[Mark], comma: int) -> bool:
+    """Whether a comma stands between two classes of which the second is no subject of a verb."""
+    rest = [mark for mark in marks[comma + 1 :] if mark.kind is not Kind.SIZE][:2]
+    return (
+        marks[comma - 1].mention is not None
+        and bool(rest)
+        and rest[0].mention is not None
+        and not (len(rest) > 1 and rest[1].is_a_verb)
+    )
 
 
 def _goes_on(tokens: Tokens, gap: Sequence[str], marks: Sequence[Mark], place: int) -> bool:
@@ -150,7 +168,8 @@ def _deny_before(tokens: Tokens, marks: Sequence[Mark], at: int) -> bool:
         elif mark.kind is Kind.VERB and not chain:
             joins = []
         elif mark.kind in _STOPS and tokens.words[mark.first] != ")" and mark.meaning.region != VAGUE:
-            if mark.kind not in (Kind.BREAK, Kind.REGION):
+            apart = mark.kind is Kind.WITH and _is_bare(tokens, marks[at])
+            if mark.kind not in (Kind.BREAK, Kind.REGION) and not apart:
                 begins = next((join.last for join in joins if join.kind is Kind.AND), -1)
                 chain = [one for one in chain if one.first > begins]
             break
@@ -158,6 +177,11 @@ def _deny_before(tokens: Tokens, marks: Sequence[Mark], at: int) -> bool:
         if mark.mention:
             mark.mention.denied = True
     return bool(chain)
+
+
+def _is_bare(tokens: Tokens, denial: Mark) -> bool:
+    """Whether a denial has no verb: "with trees and crops both missing"."""
+    return {"is", "are", "was", "were", "being"}.isdisjoint(tokens.words[denial.first - 1 : denial.last + 1])
 
 
 def _strange(gap: Sequence[str]) -> int:

@@ -69,6 +69,8 @@ def _is_next_to_what_is_there(tokens: Tokens, marks: Sequence[Mark], at: int) ->
         elif mark.mention is not None:
             if not (added or mark.mention.beside) or marks[place + 1].kind is not Kind.REGION:
                 return False
+            if not added and _goes_along(tokens, marks[place - 1], mark):
+                return False
             gap = tokens.words[mark.last + 1 : marks[place + 1].first]
             gap = gap[1:] if gap[:1] and gap[0] not in _RELATES and gap[0].isalpha() else gap
             return grammar().opening.issuperset(gap) and marks[place + 1].meaning.region in marks[at].mention_regions
@@ -77,6 +79,12 @@ def _is_next_to_what_is_there(tokens: Tokens, marks: Sequence[Mark], at: int) ->
         else:
             added = added or tokens.words[marks[at].last + 1] == "that"
     return False
+
+
+def _goes_along(tokens: Tokens, verb: Mark, mark: Mark) -> bool:
+    """Whether a class is the object of a verb that does not go round it: "houses hug the shore in the south"."""
+    gap = tokens.words[verb.last + 1 : mark.first]
+    return verb.is_a_verb and tokens.words[verb.first] not in grammar().around and grammar().determiners.issuperset(gap)
 
 
 def _is_the_only_subject(marks: Sequence[Mark], at: int, last: Region) -> bool:
@@ -169,8 +177,14 @@ def _behind(phrasing: Phrasing, at: int) -> Iterator[Region]:
             rest = marks[place + 1 : place + 3]
             if len(rest) < 2 or rest[0].kind not in _JOINS or not rest[1].is_a_verb:
                 return
-        elif mark.mention is not None and join is not None and _is_subject(marks, place):
+        elif mark.mention is not None and join is not None and _begins_with(marks, place, join):
             return
+
+
+def _begins_with(marks: Sequence[Mark], at: int, join: Mark) -> bool:
+    """Whether something new begins with a class after a comma or "and": it has a verb, or is only beside something."""
+    mention = marks[at].mention
+    return _is_subject(marks, at) or (mention is not None and mention.beside and join.kind is Kind.COMMA)
 
 
 def _begins(tokens: Tokens, marks: Sequence[Mark], join: Mark, place: int) -> bool:

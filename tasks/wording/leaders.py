@@ -19,6 +19,7 @@ _THROUGH = 1
 _CLOSING = 6
 """From a leading word on, so many words in which a part of the scene may be spoken of."""
 
+_THAT = frozenset({"that", "which"})
 _NONE = frozenset({"no", "nothing", "none"})
 _FAR = 6
 """Words before the first phrase of a sentence among which it may be said that nothing equals a class."""
@@ -288,7 +289,23 @@ def _before(tokens: Tokens, marks: Sequence[Mark], at: int) -> list[Mention]:
             break
         group.insert(0, mark.mention)
         start = mark.first
-    return group
+    return _without_what_it_is_with(tokens, marks, at, group)
+
+
+def _without_what_it_is_with(tokens: Tokens, marks: Sequence[Mark], at: int, group: list[Mention]) -> list[Mention]:
+    """The subject before "with", where a group comes after it: "a forest dotted with villages dominates the scene"."""
+    first = next((place for place, mark in enumerate(marks[:at]) if mark.mention in group), 0)
+    verbs = [tokens.words[mark.first] for mark in marks[first : at + 1] if mark.is_a_verb]
+    if not first or all(verb.endswith("ing") for verb in verbs):
+        return group  # "with trees dominating", "with trees as the largest class"
+    subject = next((mark for mark in reversed(marks[:first]) if mark.mention or mark.kind is Kind.BREAK), None)
+    last = next(mark.last for mark in reversed(marks[:at]) if mark.mention in group)
+    behind = tokens.words[last + 1 : marks[at].first]
+    if subject is None or subject.mention is None or not _THAT.isdisjoint(behind):
+        return group  # "with trees that dominate"
+    gap = tokens.words[subject.last + 1 : marks[first].first]
+    with_it = "with" in gap and _THAT.isdisjoint(gap) and ("," not in gap or "," in behind)
+    return [subject.mention] if with_it else group
 
 
 def _is_in_passing(marks: Sequence[Mark], at: int, region: Mark) -> bool:

@@ -12,6 +12,28 @@ from tasks.wording.vocabulary import Grammar, Kind, grammar
 
 _ENDS_A_PHRASE = frozenset({"and", "or", "is", "are", "of", "with"})
 _JOINS = (Kind.COMMA, Kind.AND)
+_HELD_AGAINST = frozenset({"with", "so", "one", "ones", "those"})
+"""What may stand between "than" and its region: "higher than the one in the north"."""
+
+_NO_NOUNS = frozenset(
+    {"can", "could", "may", "might", "must", "will", "do", "does", "each", "both", "some", "many", "few", "several"}
+    | {
+        "one",
+        "two",
+        "three",
+        "others",
+        "either",
+        "neither",
+        "patches",
+        "stands",
+        "clusters",
+        "pockets",
+        "clumps",
+        "groups",
+    }
+)
+"""Before a verb, words that speak of the class before, and of nothing else."""
+
 _ADJECTIVES = 3
 """Words that may stand between "along the" and its class."""
 
@@ -76,6 +98,24 @@ class Phrasing:
             before = self.marks[at - 2]
         return before.kind is Kind.REGION and before.last + 2 >= self.marks[at].first
 
+    def is_right_behind_a_class(self, at: int) -> bool:
+        """Whether nothing but a preposition and articles stand between a class and a region: "fields to the west"."""
+        before = self.marks[at - 1]
+        gap = self.tokens.words[before.last + 1 : self.marks[at].first]
+        return before.mention is not None and self.known.opening.issuperset(gap)
+
+    def ends_an_insertion(self, at: int) -> bool:
+        """Whether a comma ends what stands after "which", and the verb of its subject follows."""
+        follows = self.marks[at + 1] if at + 1 < len(self.marks) else None
+        if self.marks[at].kind is not Kind.COMMA or follows is None or not follows.is_a_verb:
+            return False
+        word = self.tokens.words[follows.first]
+        if follows.first != self.marks[at].last + 1 or word.endswith(("ing", "ed")):
+            return False
+        clause = [mark.kind for mark in self.marks[:at]]
+        since = max((place for place, kind in enumerate(clause) if kind is Kind.BREAK), default=-1)
+        return Kind.RELATIVE in clause[since + 1 :] and Kind.REGION not in clause[since + 1 :]
+
     def is_left(self, at: int) -> bool:
         """Whether a comma ends what stands after "where": a place follows, or a class and its verb."""
         rest = self.marks[at + 1 : at + 3]
@@ -108,6 +148,33 @@ class Phrasing:
             return False
         on_its_way = {"to", "through", "into", "past", "via"}.intersection(gap[joins[-1] :])
         return bool(on_its_way) or gap[0] in self.known.aside or any(w in self.known.placing for w in gap[: joins[-1]])
+
+    def has_a_noun_of_its_own(self, since: int, first: int) -> bool:
+        """Whether a noun that is no class, and its verb, stand between the last class and a region.
+
+        As in "trees and shrubs, and human use is limited to the south".
+        """
+        gap = self.tokens.words[since:first]
+        joins = [at for at, word in enumerate(gap) if word == "and"]
+        begins = since + joins[-1] + 1 if joins else first
+        verb = next((mark.first for mark in self.marks if mark.is_a_verb and begins <= mark.first < first), begins)
+        known = (self.known.it, self.known.shares, self.known.opening, _NO_NOUNS)
+        subject = self.tokens.words[begins:verb]
+        return bool(subject) and not any(
+            word.endswith("ly") or any(word in words for words in known) for word in subject
+        )
+
+    def is_said_of_the_place(self, at: int) -> bool:
+        """Whether "it" means the place that is the subject: "the north is all trees, and it also contains water"."""
+        first, follows = self.marks[0], self.marks[at + 1 : at + 2]
+        words = self.tokens.words
+        return (
+            first.kind is Kind.REGION
+            and not self.has_preposition(first.first)
+            and bool(follows)
+            and follows[0].is_a_verb
+            and words[follows[0].first] in self.known.containing
+        )
 
     def is_an_aside(self, at: int, mark: Mark) -> bool:
         """Whether more than a preposition stands before a region after a comma: ", thickest in the south"."""
@@ -184,7 +251,7 @@ class Phrasing:
         words = self.tokens.words
         at = mark.first - 1
         while at >= 0 and (
-            words[at] in self.known.determiners or words[at] in self.known.places or words[at] in {"with", "so"}
+            words[at] in self.known.determiners or words[at] in self.known.places or words[at] in _HELD_AGAINST
         ):
             at -= 1
         if words[at : at + 2] in (["as", "for"], ["as", "to"]) or words[at - 1] == "well":

@@ -50,7 +50,7 @@ class Placing:
         place_additions(self.tokens, rest)
         read_otherwise(self.tokens, rest)
         pair(self.tokens, rest)
-        self.before = sentence.latest
+        self.before = sentence.topic or sentence.latest
 
 
 @dataclass(slots=True)
@@ -68,6 +68,7 @@ class _Sentence:
         closed: the same before the last comma, for a place that comes as an afterthought.
         placed: the classes that the last place stood behind.
         latest: the last place.
+        topic: the last place that no other is held against.
         verb: whether a verb has come since the open classes began.
         verbs: how many open classes stand before each of the verbs.
         fresh: whether nothing but commas and "and" has come since the last place.
@@ -91,6 +92,7 @@ class _Sentence:
     closed: list[Mention] = field(default_factory=list)
     placed: list[Mention] = field(default_factory=list)
     latest: Region | None = None
+    topic: Region | None = None
     verb: bool = False
     verbs: list[int] = field(default_factory=list)
     fresh: bool = False
@@ -158,7 +160,9 @@ class _Sentence:
             if self.open and self.tokens.words[mark.last] == "not" and self.marks[at - 1].mention is self.open[-1]:
                 self.open[-1].regions = [VAGUE]  # "the trees do not reach that far"
         elif mark.kind is Kind.BREAK:
-            if self.phrasing.next(at) is not Kind.REGION or not self.phrasing.is_left_out(self.marks[at + 1]):
+            if self.latest and self.tokens.words[mark.last + 1 : mark.last + 3] == ["there", ","]:
+                self._stand_in_front(_any_of(self.latest))
+            elif self.phrasing.next(at) is not Kind.REGION or not self.phrasing.is_left_out(self.marks[at + 1]):
                 self._begin([])
                 self.placed, self.fresh, self.negated = [], False, False
         elif mark.kind is Kind.WITH:
@@ -201,7 +205,8 @@ class _Sentence:
         """After a comma or "and" a list goes on, or something new begins."""
         follows = self.tokens.words[mark.last + 1 : mark.last + 2]
         if follows in (["it"], ["they"], ["those"], ["then"]):
-            self._stand_in_front(VAGUE if mark.kind is Kind.AND else self.front)
+            goes_on = mark.kind is not Kind.AND or (follows == ["it"] and self.phrasing.is_said_of_the_place(at))
+            self._stand_in_front(self.front if goes_on else VAGUE)
             self.fresh = False
         elif self.inner and mark.kind is Kind.COMMA and self.phrasing.is_left(at):
             self._stand_in_front(self.outer)
@@ -211,6 +216,10 @@ class _Sentence:
             self.adding = False
         elif mark.kind is Kind.AND and self.phrasing.next(at) in (Kind.VERB, Kind.LEADS):
             self.resumed = self.marks[at + 1].first == mark.last + 1
+        elif self.verb and self.phrasing.ends_an_insertion(at):
+            subjects = self._subjects()  # "trees, which are the largest class, fill the north"
+            self._begin([])
+            self.open = subjects
         elif self.verb and self.phrasing.next(at) is Kind.RELATIVE:
             self._begin(self._behind_the_verb() or self.open)  # "the lake is ringed by trees, which ..."
         elif self.verb:
@@ -242,7 +251,7 @@ class _Sentence:
         if self.phrasing.is_compared(mark):
             self.latest, self.fresh = region, False
             return
-        self.latest = region
+        self.latest = self.topic = region
         if self.open and not self.verb and "from" in self.tokens.words[self.since : mark.first + 1]:
             region = VAGUE  # "... and buildings from the south": what is said of them was said before
         region = (
@@ -251,7 +260,9 @@ class _Sentence:
             else self._without(region)
         )
         preposition = self.phrasing.has_preposition(mark.first)
-        if self.fresh:
+        if self.tokens.words[mark.first - 1] == "whose":
+            self._stand_in_front(region)  # "a forest whose southern part is cleared"
+        elif self.fresh:
             self._further_region(at, mark, region, preposition)
         else:
             self._new_region(at, mark, region, preposition)
@@ -259,14 +270,17 @@ class _Sentence:
 
     def _new_region(self, at: int, mark: Mark, region: Region, preposition: bool) -> None:
         """Tells whether a region stands behind classes, and which, or in front of what follows."""
-        if self.open and not self._begins(at, mark, preposition):
+        if self.open and self.phrasing.has_a_noun_of_its_own(self.since, mark.first):
+            self._begin([])  # "trees and shrubs, and human use is limited to the south"
+            self.behind, self.placed = True, []
+        elif self.open and not self._begins(at, mark, preposition):
             objects = self._objects(at, self.phrasing.preposition(mark.first))
             if len(objects) > 1 and (self.phrasing.sums_up() or self.phrasing.is_after_a_comma(at, objects[-1])):
                 for other in objects[:-1]:
                     other.regions = [VAGUE]  # "scrub, a bare stretch in the north"
                 objects = objects[-1:]
             self._stand_behind(objects, region)
-            self.open = []
+            self.open, self.verbs = [], []
         elif self.tokens.words[mark.last + 1 : mark.last + 2] == ["that"] and self.phrasing.starts_with_a_pronoun(
             self.marks[0].first
         ):
@@ -352,7 +366,7 @@ class _Sentence:
             return self._behind_the_verb()
         if self.resumed and self.verbs and 0 < self.verbs[0] < len(self.open):
             return self.open[: self.verbs[0]]
-        if preposition == "to" and not self.verbs:
+        if preposition == "to" and (not self.verbs or self.phrasing.is_right_behind_a_class(at)):
             return self.open[-1:]
         between = [count for count in sorted(set(self.verbs)) if 0 < count < len(self.open)] if self.verb else []
         after = self.open[max(between) :] if len(between) > (0 if preposition == "of" else 1) else self.open

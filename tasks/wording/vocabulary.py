@@ -65,6 +65,7 @@ class Grammar:
         fillers: what may stand between a denial and its class.
         hints: phrases that may name one of several classes, by id.
         holding: verbs whose object is denied with their subject: "no quarter has trees".
+        containing: verbs whose subject is a place that holds their object.
         mixed: words before "with" that put one class among another.
         staying: verbs after which "towards" a place is where something is.
         shared: words before "between" that make it tell what shares a place.
@@ -101,6 +102,7 @@ class Grammar:
     fillers: frozenset[str]
     hints: Phrases[tuple[int, ...]]
     holding: frozenset[str]
+    containing: frozenset[str]
     mixed: frozenset[str]
     staying: frozenset[str]
     shared: frozenset[str]
@@ -132,7 +134,19 @@ class Grammar:
 
 
 _WORDS = (
-    *("fillers", "mixed", "staying", "shared", "aside", "scenery", "places", "determiners", "how_through", "leads_not"),
+    *(
+        "fillers",
+        "containing",
+        "mixed",
+        "staying",
+        "shared",
+        "aside",
+        "scenery",
+        "places",
+        "determiners",
+        "how_through",
+        "leads_not",
+    ),
     *("beside", "clad", "class_nouns", "more", "it", "exceptions", "comparing"),
 )
 """Lists of words that the grammar takes as they are."""
