@@ -81,12 +81,13 @@ def missing_classes(reading: Reading, said: Named, facts: Facts, settings: Setti
 
 
 def wrong_sizes(said: Named, facts: Facts, settings: Settings) -> Iterator[Flag]:
-    """Sizes that are out of step with the share of their class where it is placed."""
+    """Sizes that are out of step with the share of their class, wherever it could be read to be placed."""
     for mention, class_id in said:
         if mention.size is None or not facts.has(class_id) or _is_misplaced(mention, class_id, facts):
             continue
         rows = _rows(mention)
-        percents = facts.percents(class_id, rows) if rows else ()
+        others = [claim for region in mention.otherwise for claim in region.claims]
+        percents = [percent for claim in (rows, *others) for percent in facts.percents(class_id, claim)] if rows else []
         least, most = settings.sizes[mention.size]
         if percents and not any(least <= percent <= most for percent in percents):
             yield Flag("size-word", *mention.size_span, class_id)

@@ -19,6 +19,12 @@ _MOST_STRANGE = 1
 _LIST_END = 7
 """Words after a class within which the last of a list is looked for."""
 
+_LEADS_ON = frozenset({":", "—", "–"})
+_EXAMPLES = frozenset(
+    {("such", "as"), ("be", "it"), ("be", "they"), (",", "like"), (",", "including"), (",", "whether")}
+)
+"""What joins a denied noun to the classes that it stands for: "no vegetation, be it trees or grass"."""
+
 _NOUNS = frozenset({"absence", "lack", "sign", "signs", "trace", "traces", "evidence", "hint", "presence"})
 _SUBJECTS = frozenset({"no", "none", "nothing", "nowhere", "neither", "nor", "not"})
 """First words of denials that may be, or belong to, the subject of a verb: "no quarter has trees"."""
@@ -61,7 +67,9 @@ def _deny_after(tokens: Tokens, marks: Sequence[Mark], at: int) -> int:
             continue
         gap = tokens.words[end + 1 : mark.first]
         if not chain:
-            if _strange(gap) > (0 if strict else _MOST_STRANGE):
+            if _strange(gap) > (0 if strict else _MOST_STRANGE) and _EXAMPLES.isdisjoint(
+                zip(gap, gap[1:], strict=False)
+            ):
                 return _doubt(tokens, marks, at)
         elif _strange(gap) > _MOST_STRANGE or not (
             is_noun or _goes_on(tokens, gap, marks, place) or (gap == ["and"] and _begins(marks, start, at))
@@ -160,9 +168,12 @@ def _deny_before(tokens: Tokens, marks: Sequence[Mark], at: int) -> bool:
     """
     chain: list[Mark] = []
     joins: list[Mark] = []
+    of_them = tokens.words[marks[at].first] == "none"
     for mark in reversed(marks[:at]):
         if mark.mention is not None:
             chain.append(mark)
+        elif of_them and tokens.words[mark.first] in _LEADS_ON:
+            continue  # "trees, grass, crops: none of them occur"
         elif mark.kind in (Kind.AND, Kind.COMMA):
             joins.append(mark)
         elif mark.kind is Kind.VERB and not chain:
@@ -170,13 +181,26 @@ def _deny_before(tokens: Tokens, marks: Sequence[Mark], at: int) -> bool:
         elif mark.kind in _STOPS and tokens.words[mark.first] != ")" and mark.meaning.region != VAGUE:
             apart = mark.kind is Kind.WITH and _is_bare(tokens, marks[at])
             if mark.kind not in (Kind.BREAK, Kind.REGION) and not apart:
-                begins = next((join.last for join in joins if join.kind is Kind.AND), -1)
-                chain = [one for one in chain if one.first > begins]
+                chain = [one for one in chain if one.first > _beginning(chain, joins)]
             break
     for mark in chain:
         if mark.mention:
             mark.mention.denied = True
     return bool(chain)
+
+
+def _beginning(chain: Sequence[Mark], joins: Sequence[Mark]) -> int:
+    """The last token before the subject of a denial, of the classes and joins behind another verb, the nearest first.
+
+    It begins at the first "and" that has a comma before it, or no class before it ("growth is rare and trees, crops and
+    snow are absent"); at the last one where there is none like this.
+    """
+    commas = {join.last for join in joins if join.kind is Kind.COMMA}
+    ands = [join for join in joins if join.kind is Kind.AND]
+    for join in reversed(ands):
+        if join.first - 1 in commas or all(one.first > join.last for one in chain):
+            return join.last
+    return ands[0].last if ands else -1
 
 
 def _is_bare(tokens: Tokens, denial: Mark) -> bool:

@@ -42,7 +42,9 @@ def _of_class(words: list[str], marks: Sequence[Mark], at: int, of: int) -> Ment
     follows = marks[at + 1] if at + 1 < len(marks) else None
     if not _TAKES.isdisjoint(words[max(marks[at].first - 2, 0) : marks[at].first]):
         return None
-    return follows.mention if follows and follows.mention and follows.first - of <= _GAP + 1 else None
+    if follows is None or follows.first - of > _GAP + 1 or "," in words[of : follows.first]:
+        return None
+    return follows.mention
 
 
 def _by_subject(marks: Sequence[Mark], at: int) -> Mention | None:
