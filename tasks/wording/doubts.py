@@ -16,6 +16,7 @@ from tasks.wording.tokens import Tokens
 from tasks.wording.vocabulary import Kind, grammar
 
 _RELATES = frozenset({"that", "who", "whom", "as", "than", "like", "whose"})
+_NEXT_TO = frozenset({"next", "to", "beside", "near", "alongside", "close", "adjacent"})
 _JOINS = (Kind.COMMA, Kind.AND)
 
 
@@ -83,7 +84,7 @@ def _is_next_to_what_is_there(tokens: Tokens, marks: Sequence[Mark], at: int) ->
 
 def _goes_along(tokens: Tokens, verb: Mark, mark: Mark) -> bool:
     """Whether a class is the object of a verb that does not go round it: "houses hug the shore in the south"."""
-    gap = tokens.words[verb.last + 1 : mark.first]
+    gap = [word for word in tokens.words[verb.last + 1 : mark.first] if word not in _NEXT_TO]
     return verb.is_a_verb and tokens.words[verb.first] not in grammar().around and grammar().determiners.issuperset(gap)
 
 

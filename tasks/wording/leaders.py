@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tasks.wording.marks import Mark, Mention
+from tasks.wording.phrasing import Phrasing
 from tasks.wording.regions import Extent
 from tasks.wording.tokens import Tokens
 from tasks.wording.vocabulary import Kind, grammar
@@ -111,9 +112,10 @@ def _is_said_at_first(tokens: Tokens, marks: Sequence[Mark], at: int) -> bool:
     if any(mark.kind is Kind.REGION for mark in marks[:at]):
         return False
     added = False
+    phrasing = Phrasing(tokens, marks)
     for place, mark in enumerate(marks[at + 1 :], start=at + 1):
         if mark.kind is Kind.REGION:
-            return added
+            return added and not (not phrasing.has_preposition(mark.first) and phrasing.is_described_before(place))
         follows = marks[place + 1] if place + 1 < len(marks) else None
         verb = follows is not None and follows.is_a_verb and follows.first == mark.last + 1
         region = follows is not None and follows.kind is Kind.REGION and mark.kind is Kind.COMMA

@@ -144,7 +144,9 @@ def _joins_adjectives(words: list[str], comma: int, end: int, since: int) -> boo
     begins = max(since + 1, comma - _ADJECTIVES)
     if {"a", "an"}.isdisjoint(words[begins:comma]) or comma + 1 >= end:
         return False
-    return words[comma + 1] not in _AFTER_ADJECTIVES and words[comma + 1].isalpha()
+    follows = words[comma + 1]
+    is_a_verb = follows.endswith("s") and not follows.endswith(("ss", "ous"))  # "..., forms a small part, leads to ..."
+    return follows not in _AFTER_ADJECTIVES and follows.isalpha() and not is_a_verb
 
 
 def _is_a_noun(words: list[str], at: int, end: int, after_size: bool) -> bool:

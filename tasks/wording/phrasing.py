@@ -34,6 +34,9 @@ _NO_NOUNS = frozenset(
 )
 """Before a verb, words that speak of the class before, and of nothing else."""
 
+_OF_THE_SAME = frozenset({"presence", "share", "few", "more", "some", "others", "ones", "patches", "pockets", "stands"})
+"""Nouns that, behind "with", stand for the classes before."""
+
 _ADJECTIVES = 3
 """Words that may stand between "along the" and its class."""
 
@@ -85,6 +88,22 @@ class Phrasing:
                 return False
         return False
 
+    def is_described_before(self, at: int) -> bool:
+        """Whether a region is what the words before it, from the sentence's first on, describe: "clad in trees, ..."."""
+        first, before, follows = self.marks[0], self.marks[at - 1], self.marks[at + 1 : at + 2]
+        opens = first.is_a_verb or first.kind is Kind.LEADS or (first.mention is not None and before is self.marks[1])
+        start = next(begin for begin, end in self.tokens.sentences if begin <= first.first < end)
+        return (
+            opens
+            and first.first <= start + 1
+            and before.kind is Kind.COMMA
+            and bool(follows)
+            and follows[0].is_a_verb
+            and not any(mark.kind is Kind.REGION or mark.kind is Kind.BREAK for mark in self.marks[:at])
+            and (first.mention is None or self.tokens.words[first.last].endswith("ed"))
+            and not any(mark.is_a_verb for mark in self.marks[1:at])
+        )
+
     def has_another_noun(self, at: int) -> bool:
         """Whether a noun stands between a region and the join before it: ", and the land to the north"."""
         join = self.marks[at - 1]
@@ -104,17 +123,29 @@ class Phrasing:
         gap = self.tokens.words[before.last + 1 : self.marks[at].first]
         return before.mention is not None and self.known.opening.issuperset(gap)
 
-    def ends_an_insertion(self, at: int) -> bool:
-        """Whether a comma ends what stands after "which", and the verb of its subject follows."""
+    def insertion(self, at: int) -> int | None:
+        """The mark before what a comma ends that stands after "which", where the verb of its subject follows.
+
+        As in "trees, which are the largest class, fill the north"; None where a comma ends no such thing.
+        """
         follows = self.marks[at + 1] if at + 1 < len(self.marks) else None
         if self.marks[at].kind is not Kind.COMMA or follows is None or not follows.is_a_verb:
-            return False
+            return None
         word = self.tokens.words[follows.first]
         if follows.first != self.marks[at].last + 1 or word.endswith(("ing", "ed")):
+            return None
+        for place in range(at - 1, 1, -1):
+            if self.marks[place].kind in (Kind.BREAK, Kind.REGION):
+                return None
+            if self.marks[place].kind is Kind.RELATIVE and self.marks[place - 1].kind is Kind.COMMA:
+                return place - 2
+        return None
+
+    def tells_more_of_the_same(self, at: int) -> bool:
+        """Whether "with" adds a place to the classes of the one before: "with a few more in the south"."""
+        if self.next(at) is not Kind.REGION:
             return False
-        clause = [mark.kind for mark in self.marks[:at]]
-        since = max((place for place, kind in enumerate(clause) if kind is Kind.BREAK), default=-1)
-        return Kind.RELATIVE in clause[since + 1 :] and Kind.REGION not in clause[since + 1 :]
+        return not _OF_THE_SAME.isdisjoint(self.tokens.words[self.marks[at].last + 1 : self.marks[at + 1].first])
 
     def is_left(self, at: int) -> bool:
         """Whether a comma ends what stands after "where": a place follows, or a class and its verb."""
@@ -179,6 +210,8 @@ class Phrasing:
     def is_an_aside(self, at: int, mark: Mark) -> bool:
         """Whether more than a preposition stands before a region after a comma: ", thickest in the south"."""
         before = self.marks[at - 1] if at else None
+        if self.is_a_participle(at - 1) and at > 1 and self.marks[at - 2].kind is Kind.COMMA:
+            return True  # ", running through the south"
         if before is None or before.kind is not Kind.COMMA:
             return False
         return any(

@@ -30,10 +30,12 @@ class Placing:
     Attributes:
         tokens: those of the caption.
         before: the place that the sentence before ended in.
+        last: the last place of all sentences before.
     """
 
     tokens: Tokens
     before: Region | None = None
+    last: Region | None = None
 
     def place(self, marks: Sequence[Mark], first: int) -> None:
         """Places the classes of the sentence that begins at a token."""
@@ -45,12 +47,15 @@ class Placing:
             self.before = None if marks else self.before
             return
         rest = with_ordinals(self.tokens, without_brackets(self.tokens, marks))
-        sentence = _Sentence(self.tokens, rest, Phrasing(self.tokens, rest), self.before, VAGUE if it else None, first)
+        sentence = _Sentence(
+            self.tokens, rest, Phrasing(self.tokens, rest), self.before, self.last, VAGUE if it else None, first
+        )
         sentence.place()
         place_additions(self.tokens, rest)
         read_otherwise(self.tokens, rest)
         pair(self.tokens, rest)
         self.before = sentence.topic or sentence.latest
+        self.last = self.before or self.last
 
 
 @dataclass(slots=True)
@@ -62,6 +67,7 @@ class _Sentence:
         marks: its phrases.
         phrasing: how they stand to each other.
         before: the place of the sentence before.
+        last: the last place of all sentences before.
         front: the place that stands in front of what is read.
         since: the first word of the sentence, then after the last class or region.
         open: classes that a place to come may stand behind.
@@ -86,6 +92,7 @@ class _Sentence:
     marks: Sequence[Mark]
     phrasing: Phrasing
     before: Region | None
+    last: Region | None
     front: Region | None
     since: int
     open: list[Mention] = field(default_factory=list)
@@ -168,6 +175,8 @@ class _Sentence:
         elif mark.kind is Kind.WITH:
             if self.open and not self.verb and self.phrasing.is_of_a_noun(at):
                 return  # "a lake with straight banks lies ..."
+            if self.behind and self.placed and self.phrasing.tells_more_of_the_same(at):
+                return
             self._begin([])
             self.fresh, self.adding = False, True
             if self.phrasing.next(at) is not Kind.REGION or not self.phrasing.is_left_out(self.marks[at + 1]):
@@ -216,10 +225,10 @@ class _Sentence:
             self.adding = False
         elif mark.kind is Kind.AND and self.phrasing.next(at) in (Kind.VERB, Kind.LEADS):
             self.resumed = self.marks[at + 1].first == mark.last + 1
-        elif self.verb and self.phrasing.ends_an_insertion(at):
-            subjects = self._subjects()  # "trees, which are the largest class, fill the north"
+        elif self.verb and (before := self.phrasing.insertion(at)) is not None:
+            subjects = self._subjects() if self.marks[before].mention else []
             self._begin([])
-            self.open = subjects
+            self.open, self.inner = subjects, False
         elif self.verb and self.phrasing.next(at) is Kind.RELATIVE:
             self._begin(self._behind_the_verb() or self.open)  # "the lake is ringed by trees, which ..."
         elif self.verb:
@@ -229,7 +238,7 @@ class _Sentence:
         """Goes on after a region."""
         if region.extent is Extent.SAME:
             here = self.tokens.words[mark.last] == "here"
-            region = self.latest or self.before or (region if here else VAGUE)
+            region = self.latest or self.before or (region if here else self.last) or VAGUE
         has_front = self.front is not None and self.front.extent is Extent.PLACED
         if (
             region.extent is Extent.SAME
@@ -270,7 +279,10 @@ class _Sentence:
 
     def _new_region(self, at: int, mark: Mark, region: Region, preposition: bool) -> None:
         """Tells whether a region stands behind classes, and which, or in front of what follows."""
-        if self.open and self.phrasing.has_a_noun_of_its_own(self.since, mark.first):
+        if self.open and not preposition and self.phrasing.is_described_before(at):
+            self._stand_behind(self.open, region)  # "mostly covered by trees, the north ..."
+            self._stand_in_front(region)
+        elif self.open and self.phrasing.has_a_noun_of_its_own(self.since, mark.first):
             self._begin([])  # "trees and shrubs, and human use is limited to the south"
             self.behind, self.placed = True, []
         elif self.open and not self._begins(at, mark, preposition):

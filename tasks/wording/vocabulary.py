@@ -258,6 +258,7 @@ def _add_leads(phrases: Phrases[Meaning], content: Mapping[str, Any]) -> None:
     for how, patterns in content["leads"].items():
         phrases.add(patterns, Meaning(Kind.LEADS, how=how))
     phrases.add(content["partitive"], Meaning(Kind.LEADS, how="partitive"))
+    phrases.add(content["no_leads"], Meaning(Kind.PLAIN))
 
 
 def _add_regions(phrases: Phrases[Meaning], content: Mapping[str, Any]) -> None:
