@@ -7,6 +7,7 @@ class ("nothing interrupts the forest"), that class is in doubt: neither there n
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from tasks.wording.marks import Mark
 from tasks.wording.regions import VAGUE
@@ -67,9 +68,7 @@ def _deny_after(tokens: Tokens, marks: Sequence[Mark], at: int) -> int:
             continue
         gap = tokens.words[end + 1 : mark.first]
         if not chain:
-            if _strange(gap) > (0 if strict else _MOST_STRANGE) and _EXAMPLES.isdisjoint(
-                zip(gap, gap[1:], strict=False)
-            ):
+            if _strange(gap) > (0 if strict else _MOST_STRANGE) and _EXAMPLES.isdisjoint(pairwise(gap)):
                 return _doubt(tokens, marks, at)
         elif _strange(gap) > _MOST_STRANGE or not (
             is_noun or _goes_on(tokens, gap, marks, place) or (gap == ["and"] and _begins(marks, start, at))

@@ -89,20 +89,16 @@ class Phrasing:
         return False
 
     def is_described_before(self, at: int) -> bool:
-        """Whether a region is what the words before it, from the sentence's first on, describe: "clad in trees, ..."."""
+        """Whether a region is the subject that a sentence begins by describing: "covered mostly by trees, the north"."""
         first, before, follows = self.marks[0], self.marks[at - 1], self.marks[at + 1 : at + 2]
-        opens = first.is_a_verb or first.kind is Kind.LEADS or (first.mention is not None and before is self.marks[1])
         start = next(begin for begin, end in self.tokens.sentences if begin <= first.first < end)
-        return (
-            opens
-            and first.first <= start + 1
-            and before.kind is Kind.COMMA
-            and bool(follows)
-            and follows[0].is_a_verb
-            and not any(mark.kind is Kind.REGION or mark.kind is Kind.BREAK for mark in self.marks[:at])
-            and (first.mention is None or self.tokens.words[first.last].endswith("ed"))
-            and not any(mark.is_a_verb for mark in self.marks[1:at])
-        )
+        if first.first > start + 1 or before.kind is not Kind.COMMA or not follows or not follows[0].is_a_verb:
+            return False
+        if any(mark.is_a_verb or mark.kind in (Kind.REGION, Kind.BREAK) for mark in self.marks[1:at]):
+            return False
+        if first.mention is not None:
+            return before is self.marks[1] and self.tokens.words[first.last].endswith("ed")
+        return first.is_a_verb or first.kind is Kind.LEADS
 
     def has_another_noun(self, at: int) -> bool:
         """Whether a noun stands between a region and the join before it: ", and the land to the north"."""

@@ -158,10 +158,7 @@ class _Sentence:
     def _join(self, at: int, mark: Mark) -> None:
         """Goes on after a mark that is neither a class nor a region."""
         if mark.is_a_verb:
-            if self.verb and self.phrasing.is_of_the_class_before(at):
-                self._begin(self._behind_the_verb())  # "trees fringe the lake that fills ..."
-            self.verb, self.fresh = True, False
-            self.verbs.append(len(self.open))
+            self._do(at)
         elif mark.kind in (Kind.DENIES, Kind.DENIES_BEFORE):
             self.negated = True
             if self.open and self.tokens.words[mark.last] == "not" and self.marks[at - 1].mention is self.open[-1]:
@@ -173,18 +170,29 @@ class _Sentence:
                 self._begin([])
                 self.placed, self.fresh, self.negated = [], False, False
         elif mark.kind is Kind.WITH:
-            if self.open and not self.verb and self.phrasing.is_of_a_noun(at):
-                return  # "a lake with straight banks lies ..."
-            if self.behind and self.placed and self.phrasing.tells_more_of_the_same(at):
-                return
-            self._begin([])
-            self.fresh, self.adding = False, True
-            if self.phrasing.next(at) is not Kind.REGION or not self.phrasing.is_left_out(self.marks[at + 1]):
-                self.placed = []
+            self._add(at)
         elif mark.kind in (Kind.ADDING, Kind.RELATIVE):
             self._relate(at, mark)
         elif mark.kind in _JOINS:
             self._list(at, mark)
+
+    def _do(self, at: int) -> None:
+        """Goes on after a verb."""
+        if self.verb and self.phrasing.is_of_the_class_before(at):
+            self._begin(self._behind_the_verb())  # "trees fringe the lake that fills ..."
+        self.verb, self.fresh = True, False
+        self.verbs.append(len(self.open))
+
+    def _add(self, at: int) -> None:
+        """Goes on after "with"."""
+        if self.open and not self.verb and self.phrasing.is_of_a_noun(at):
+            return  # "a lake with straight banks lies ..."
+        if self.behind and self.placed and self.phrasing.tells_more_of_the_same(at):
+            return
+        self._begin([])
+        self.fresh, self.adding = False, True
+        if self.phrasing.next(at) is not Kind.REGION or not self.phrasing.is_left_out(self.marks[at + 1]):
+            self.placed = []
 
     def _begin(self, closed: list[Mention]) -> None:
         """Something new begins."""
