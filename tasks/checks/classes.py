@@ -85,9 +85,7 @@ def wrong_sizes(said: Named, facts: Facts, settings: Settings) -> Iterator[Flag]
     for mention, class_id in said:
         if mention.size is None or not facts.has(class_id) or _is_misplaced(mention, class_id, facts):
             continue
-        rows = _rows(mention)
-        others = [claim for region in mention.otherwise for claim in region.claims]
-        percents = [percent for claim in (rows, *others) for percent in facts.percents(class_id, claim)] if rows else []
+        percents = [percent for rows in _rows(mention) for percent in facts.percents(class_id, rows)]
         least, most = settings.sizes[mention.size]
         if percents and not any(least <= percent <= most for percent in percents):
             yield Flag("size-word", *mention.size_span, class_id)
@@ -108,12 +106,13 @@ def _is_in(region: Region, class_id: int, facts: Facts) -> bool:
     return all(facts.in_any(class_id, rows) for rows in region.claims)
 
 
-def _rows(mention: Mention) -> tuple[int, ...]:
-    """The patches in which a mention is placed, where they are one region; the whole where it is in none."""
+def _rows(mention: Mention) -> Sequence[tuple[int, ...]]:
+    """The places that a mention could be read to be in; the whole where it is in none, nothing where that is vague."""
     if mention.of_whole:
-        return (0,)
-    placed = [rows for region in mention.regions for rows in region.claims]
-    return placed[0] if len(mention.regions) == len(placed) == 1 else ()
+        return [(0,)]
+    if any(region.extent is not Extent.PLACED for region in mention.regions):
+        return []
+    return [rows for region in (*mention.regions, *mention.otherwise) for rows in region.claims]
 
 
 def _is_one_of(tree: Mention, mangroves: Sequence[Mention], text: str) -> bool:

@@ -45,7 +45,7 @@ _COMPARES = re.compile(
 )
 _LEFTOVER = re.compile(
     rf"\b{_LARGER} *(?:[.,;]|here\b|\Z)|\b(?:more|less|fewer) \w+ *[.,;]"
-    rf"|\b(?:far|much|slightly|somewhat|considerably) {_LARGER}\b"
+    rf"|\b(?:far|much|slightly|somewhat|considerably|noticeably|even) (?:{_LARGER}|[a-z]{{3,}}er)\b"
     rf"|\b(?:is|are|has|have|shows?|with|holds?|contains?|features?) (?:much |far |a )?{_LARGER}\b"
     r"|\b(?:no exception|the same|too|the (?:most|least) \w+|as well|again|also|instead|(?:in )?common|alike|differ\w*"
     r"|similar\w*|likewise|unlike|another|both)\b",

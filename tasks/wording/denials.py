@@ -47,6 +47,27 @@ def deny(tokens: Tokens, marks: Sequence[Mark]) -> None:
         ):
             at = _deny_after(tokens, marks, at)
         at += 1
+    _deny_examples(tokens, marks)
+
+
+def _deny_examples(tokens: Tokens, marks: Sequence[Mark]) -> None:
+    """Denies what is listed of a denied noun that is no class: "vegetation is lacking, be it trees or grass"."""
+    denied = False
+    for place, mark in enumerate(marks):
+        before = marks[place - 1].last if place else mark.first
+        gap = tokens.words[before + 1 : mark.first]
+        if mark.kind is Kind.BREAK or (mark.mention and not denied):
+            return
+        if mark.mention and (not _EXAMPLES.isdisjoint(pairwise(("", *gap))) or "whether" in gap):
+            for listed in marks[place:]:
+                if listed.kind in _STOPS:
+                    return
+                if listed.mention:
+                    listed.mention.denied = True
+            return
+        if mark.mention:
+            return
+        denied = denied or mark.kind in _DENIALS
 
 
 def _deny_after(tokens: Tokens, marks: Sequence[Mark], at: int) -> int:
@@ -179,6 +200,7 @@ def _deny_before(tokens: Tokens, marks: Sequence[Mark], at: int) -> bool:
             joins = []
         elif mark.kind in _STOPS and tokens.words[mark.first] != ")" and mark.meaning.region != VAGUE:
             apart = mark.kind is Kind.WITH and _is_bare(tokens, marks[at])
+            apart = apart or tokens.words[mark.first] == "including"
             if mark.kind not in (Kind.BREAK, Kind.REGION) and not apart:
                 chain = [one for one in chain if one.first > _beginning(chain, joins)]
             break

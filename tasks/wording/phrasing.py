@@ -15,28 +15,6 @@ _JOINS = (Kind.COMMA, Kind.AND)
 _HELD_AGAINST = frozenset({"with", "so", "one", "ones", "those"})
 """What may stand between "than" and its region: "higher than the one in the north"."""
 
-_NO_NOUNS = frozenset(
-    {"can", "could", "may", "might", "must", "will", "do", "does", "each", "both", "some", "many", "few", "several"}
-    | {
-        "one",
-        "two",
-        "three",
-        "others",
-        "either",
-        "neither",
-        "patches",
-        "stands",
-        "clusters",
-        "pockets",
-        "clumps",
-        "groups",
-    }
-)
-"""Before a verb, words that speak of the class before, and of nothing else."""
-
-_OF_THE_SAME = frozenset({"presence", "share", "few", "more", "some", "others", "ones", "patches", "pockets", "stands"})
-"""Nouns that, behind "with", stand for the classes before."""
-
 _ADJECTIVES = 3
 """Words that may stand between "along the" and its class."""
 
@@ -89,7 +67,7 @@ class Phrasing:
         return False
 
     def is_described_before(self, at: int) -> bool:
-        """Whether a region is the subject that a sentence begins by describing: "covered mostly by trees, the north"."""
+        """Whether a region is the subject that a sentence begins by describing: "clad in trees, the north"."""
         first, before, follows = self.marks[0], self.marks[at - 1], self.marks[at + 1 : at + 2]
         start = next(begin for begin, end in self.tokens.sentences if begin <= first.first < end)
         if first.first > start + 1 or before.kind is not Kind.COMMA or not follows or not follows[0].is_a_verb:
@@ -105,6 +83,11 @@ class Phrasing:
         join = self.marks[at - 1]
         gap = self.tokens.words[join.last + 1 : self.marks[at].first]
         return join.kind in _JOINS and any(word not in self.known.opening for word in gap)
+
+    def is_of_other_land(self, at: int) -> bool:
+        """Whether it is no class of which a region is told after "and": "water in the west and land in the east"."""
+        gap = self.tokens.words[self.marks[at - 1].last + 1 : self.marks[at].first]
+        return self.marks[at - 1].kind in _JOINS and not self.known.other_land.isdisjoint(gap)
 
     def is_right_behind_a_region(self, at: int) -> bool:
         """Whether a region stands before, with at most a comma between."""
@@ -141,7 +124,9 @@ class Phrasing:
         """Whether "with" adds a place to the classes of the one before: "with a few more in the south"."""
         if self.next(at) is not Kind.REGION:
             return False
-        return not _OF_THE_SAME.isdisjoint(self.tokens.words[self.marks[at].last + 1 : self.marks[at + 1].first])
+        return not self.known.of_the_same.isdisjoint(
+            self.tokens.words[self.marks[at].last + 1 : self.marks[at + 1].first]
+        )
 
     def is_left(self, at: int) -> bool:
         """Whether a comma ends what stands after "where": a place follows, or a class and its verb."""
@@ -185,7 +170,7 @@ class Phrasing:
         joins = [at for at, word in enumerate(gap) if word == "and"]
         begins = since + joins[-1] + 1 if joins else first
         verb = next((mark.first for mark in self.marks if mark.is_a_verb and begins <= mark.first < first), begins)
-        known = (self.known.it, self.known.shares, self.known.opening, _NO_NOUNS)
+        known = (self.known.it, self.known.shares, self.known.opening, self.known.no_subjects)
         subject = self.tokens.words[begins:verb]
         return bool(subject) and not any(
             word.endswith("ly") or any(word in words for words in known) for word in subject
@@ -206,8 +191,10 @@ class Phrasing:
     def is_an_aside(self, at: int, mark: Mark) -> bool:
         """Whether more than a preposition stands before a region after a comma: ", thickest in the south"."""
         before = self.marks[at - 1] if at else None
-        if self.is_a_participle(at - 1) and at > 1 and self.marks[at - 2].kind is Kind.COMMA:
-            return True  # ", running through the south"
+        if at > 1 and self.marks[at - 2].kind is Kind.COMMA and self.marks[at - 2].last + 1 == self.marks[at - 1].first:
+            word = self.tokens.words[self.marks[at - 1].first]
+            if self.marks[at - 1].kind is Kind.VERB and (word.endswith(("ing", "ed")) or word in self.known.not_finite):
+                return True  # ", running through the south", ", present in the south"
         if before is None or before.kind is not Kind.COMMA:
             return False
         return any(

@@ -332,8 +332,8 @@ class _Sentence:
             if self.phrasing.is_the_end_of_a_way(at):
                 together = VAGUE
             self._stand_in_front(together)
-        elif self.phrasing.preposition(mark.first) in {"toward", "towards"}:
-            pass  # how far it goes is not said
+        elif self.phrasing.preposition(mark.first) in {"toward", "towards"} or self.phrasing.is_of_other_land(at):
+            pass  # how far it goes is not said, or what is there
         elif self.phrasing.holds_what_follows(at, preposition):
             self._stand_in_front(region)
         else:

@@ -99,7 +99,7 @@ def _region(*keys: str) -> Region:
 def _sides(key: str, words: Sequence[str], parts: str, rims: str, scene: str, sides: Sequence[str]) -> _Named:
     """Halves and the middle: "the upper part", "the north"; and what lies beside something: "north of"."""
     every = f"({'|'.join(words)})"
-    yield VAGUE, [f"(the|) {every} of", f"{every} ({rims})"]
+    yield VAGUE, [f"(the|) {every} of", f"{every} ({rims})", f"(its|their) {every} (bank|shore|side|coast|slope|flank)"]
     yield _region(key), [f"{every} (most|) ({parts})", f"(the|) {every} of (the|this) ({scene})"]
     if own := "|".join(word for word in words if word in sides):
         yield _region(key), [f"the (far|) ({own})"]

@@ -65,6 +65,10 @@ class Grammar:
         fillers: what may stand between a denial and its class.
         hints: phrases that may name one of several classes, by id.
         holding: verbs whose object is denied with their subject: "no quarter has trees".
+        of_the_same: nouns that stand for the classes before "with".
+        no_subjects: words before a verb that speak of the classes before.
+        other_land: what is no class, though a place is told of it.
+        not_finite: verbs behind a comma that tell more of what stands before it.
         containing: verbs whose subject is a place that holds their object.
         mixed: words before "with" that put one class among another.
         staying: verbs after which "towards" a place is where something is.
@@ -102,6 +106,10 @@ class Grammar:
     fillers: frozenset[str]
     hints: Phrases[tuple[int, ...]]
     holding: frozenset[str]
+    of_the_same: frozenset[str]
+    no_subjects: frozenset[str]
+    other_land: frozenset[str]
+    not_finite: frozenset[str]
     containing: frozenset[str]
     mixed: frozenset[str]
     staying: frozenset[str]
