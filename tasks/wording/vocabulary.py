@@ -155,7 +155,19 @@ _WORDS = (
         "how_through",
         "leads_not",
     ),
-    *("beside", "clad", "class_nouns", "more", "it", "exceptions", "comparing"),
+    *(
+        "of_the_same",
+        "no_subjects",
+        "other_land",
+        "not_finite",
+        "beside",
+        "clad",
+        "class_nouns",
+        "more",
+        "it",
+        "exceptions",
+        "comparing",
+    ),
 )
 """Lists of words that the grammar takes as they are."""
 
