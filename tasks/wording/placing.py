@@ -250,6 +250,7 @@ class _Sentence:
         has_front = self.front is not None and self.front.extent is Extent.PLACED
         if (
             region.extent is Extent.SAME
+            or (at and self.marks[at - 1].kind is Kind.REGION and self.marks[at - 1].last + 1 == mark.first)
             or self.phrasing.is_of_a_class(at, mark, region)
             or (has_front and (self.phrasing.is_the_rest(mark) or (self.open and self.phrasing.is_on_a_way(at))))
         ):
@@ -322,13 +323,16 @@ class _Sentence:
 
     def _further_region(self, at: int, mark: Mark, region: Region, preposition: bool) -> None:
         """One more region after another, as in "in the top left and the top right"."""
-        if preposition and self.phrasing.preposition(mark.first) == "for" and self.phrasing.next(at) is Kind.VERB:
-            self._stand_in_front(region)  # "..., for the south is all trees"
+        follows = "".join(self.tokens.words[mark.last + 1 : mark.last + 2])
+        is_for = preposition and self.phrasing.preposition(mark.first) == "for" and self.phrasing.next(at) is Kind.VERB
+        if is_for or (preposition and (follows in grammar().it or follows == "there")):
+            self._stand_in_front(region)  # "..., for the south is all trees", "..., and in the south it meets trees"
         elif not self.behind:
             front = self.front
             if not preposition and self.phrasing.is_the_subject(at):
                 front = None  # "of the lower quarters, the left one holds ..."
-            together = front.together_with(region) if front is not None and front.extent is Extent.PLACED else region
+            both = front is not None and front.extent is region.extent is Extent.PLACED
+            together = front.together_with(region) if front is not None and both else region
             if self.phrasing.is_the_end_of_a_way(at):
                 together = VAGUE
             self._stand_in_front(together)
@@ -386,6 +390,8 @@ class _Sentence:
             return self._behind_the_verb()
         if self.resumed and self.verbs and 0 < self.verbs[0] < len(self.open):
             return self.open[: self.verbs[0]]
+        if preposition == "from":
+            return self._subjects()
         if preposition == "to" and (not self.verbs or self.phrasing.is_right_behind_a_class(at)):
             return self.open[-1:]
         between = [count for count in sorted(set(self.verbs)) if 0 < count < len(self.open)] if self.verb else []

@@ -16,6 +16,8 @@ _TAKES = frozenset(
 )
 """After these the share is one that something else has of the class: "grass covers a small area of the sand"."""
 
+_HAS = frozenset({"takes", "take", "holds", "hold", "has", "have", "reduced"})
+
 _GAP = 2
 """Words that may stand between a share and its class."""
 
@@ -28,9 +30,15 @@ def size(tokens: Tokens, marks: Sequence[Mark]) -> None:
         if mark.kind is not Kind.SIZE or (mark.first and words[mark.first - 1] in _NOT_SO):
             continue
         noun = mark.last + 1
-        if noun + 1 >= len(words) or words[noun] not in grammar().shares or words[noun + 1] != "of":
+        if noun + 1 >= len(words) or words[noun] not in grammar().shares:
             continue
-        mention = _of_class(words, marks, at, noun + 1) or _by_subject(marks, at)
+        if words[noun + 1] == "of":
+            mention = _of_class(words, marks, at, noun + 1) or _by_subject(marks, at)
+            if mention is None and _is_of_the_scene(words, noun + 2):
+                mention = _by_agent(words, marks, at)
+        else:
+            mention = _by_subject(marks, at) if _takes(words, marks, at) else None
+            mention = mention if mention and mention.regions else None
         # In a sentence that places others, what is not placed may well be: then its share is not known.
         known = mention is not None and (mention.regions or not places or _is_of_the_scene(words, noun + 2))
         if mention is not None and mention.size is None and known:
@@ -52,6 +60,18 @@ def _by_subject(marks: Sequence[Mark], at: int) -> Mention | None:
     if at < 2 or marks[at - 1].kind is not Kind.VERB:
         return None
     return marks[at - 2].mention
+
+
+def _takes(words: list[str], marks: Sequence[Mark], at: int) -> bool:
+    """Whether a share is what the verb before it takes up: "in the north, water covers a small part"."""
+    return not (_TAKES | _HAS).isdisjoint(words[marks[at - 1].first : marks[at].first])
+
+
+def _by_agent(words: list[str], marks: Sequence[Mark], at: int) -> Mention | None:
+    """The class that takes up the share: "a small part of the scene is covered by water"."""
+    follows = [mark for mark in marks[at + 1 :] if mark.kind is not Kind.VERB][:2]
+    mark = next((mark for mark in follows if mark.mention), None)
+    return mark.mention if mark is not None and words[mark.first - 1] == "by" else None
 
 
 def _is_of_the_scene(words: list[str], at: int) -> bool:

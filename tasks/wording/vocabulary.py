@@ -153,9 +153,9 @@ _WORDS = (
         "places",
         "determiners",
         "how_through",
-        "leads_not",
     ),
     *(
+        "leads_not",
         "of_the_same",
         "no_subjects",
         "other_land",
@@ -165,9 +165,8 @@ _WORDS = (
         "class_nouns",
         "more",
         "it",
-        "exceptions",
-        "comparing",
     ),
+    *("exceptions", "comparing"),
 )
 """Lists of words that the grammar takes as they are."""
 
