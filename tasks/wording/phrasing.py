@@ -61,7 +61,9 @@ class Phrasing:
             if mark.is_a_verb:
                 gap = self.tokens.words[mark.last + 1 : self.marks[at].first]
                 plain = all(word in self.known.opening or word in self.known.it for word in gap)
-                return self.tokens.words[mark.first] in self.known.around and not plain and "," not in gap
+                verb = self.tokens.words[mark.first]
+                around = verb in self.known.around or (gap[:1] == ["by"] and verb in self.known.broken)
+                return around and not plain and "," not in gap
             if mark.kind in (Kind.REGION, Kind.BREAK, Kind.WITH, Kind.AND):
                 return False
         return False
@@ -146,6 +148,11 @@ class Phrasing:
             and rest[1].kind is Kind.VERB
             and not self.tokens.words[rest[1].first].endswith(("ed", "ing"))
         )
+
+    def speaks_of_the_scene(self, at: int) -> bool:
+        """Whether the scene itself is the subject right behind a mark: ", the landscape is ..."."""
+        words, start = self.tokens.words, self.marks[at].last + 1
+        return words[start] in {"the", "this"} and self.known.scene.begins(words, start + 1) is not None
 
     def is_of_a_noun(self, at: int) -> bool:
         """Whether what comes after "with" only describes what stands before: a verb comes before any class."""

@@ -228,6 +228,9 @@ class _Sentence:
         elif self.inner and mark.kind is Kind.COMMA and self.phrasing.is_left(at):
             self._stand_in_front(self.outer)
             self.inner, self.behind, self.fresh = False, self.outer is None, False
+        elif self.inner and mark.kind is Kind.COMMA and self.phrasing.speaks_of_the_scene(at):
+            self._stand_in_front(None)  # "except in the middle, where a lake lies, the scene is forest"
+            self.inner = False
         elif self.adding and self.phrasing.begins_anew(at):
             self._begin([])
             self.adding = False
