@@ -253,6 +253,7 @@ class _Sentence:
         has_front = self.front is not None and self.front.extent is Extent.PLACED
         if (
             region.extent is Extent.SAME
+            or (has_front and "its" in self.tokens.words[mark.first - 1 : mark.first + 1])
             or (at and self.marks[at - 1].kind is Kind.REGION and self.marks[at - 1].last + 1 == mark.first)
             or self.phrasing.is_of_a_class(at, mark, region)
             or (has_front and (self.phrasing.is_the_rest(mark) or (self.open and self.phrasing.is_on_a_way(at))))

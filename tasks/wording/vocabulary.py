@@ -143,31 +143,11 @@ class Grammar:
     parting_words: frozenset[str]
 
 
-_WORDS = [
-    "fillers",
-    "containing",
-    "mixed",
-    "staying",
-    "shared",
-    "aside",
-    "scenery",
-    "places",
-    "determiners",
-    "how_through",
-    "leads_not",
-    "of_the_same",
-    "no_subjects",
-    "other_land",
-    "not_finite",
-    "broken",
-    "beside",
-    "clad",
-    "class_nouns",
-    "more",
-    "it",
-    "exceptions",
-    "comparing",
-]
+_WORDS = (
+    *("fillers", "containing", "mixed", "staying", "shared", "aside", "scenery", "places", "determiners"),
+    *("how_through", "leads_not", "of_the_same", "no_subjects", "other_land", "not_finite", "broken", "beside"),
+    *("clad", "class_nouns", "more", "it", "exceptions", "comparing"),
+)
 """Lists of words that the grammar takes as they are."""
 
 _NOUNS = ("part_nouns", "shares", "rims")
