@@ -37,9 +37,9 @@ def named(reading: Reading, facts: Facts) -> Named:
 
 
 def absent_classes(said: Named, facts: Facts) -> Iterator[Flag]:
-    """Classes that are named as there and have no pixel in the tile."""
+    """Classes that are named as there, in a clause that denies nothing, and have no pixel in the tile."""
     for mention, class_id in said:
-        if not mention.doubted and not facts.has(class_id):
+        if not (mention.doubted or mention.by_a_denial or facts.has(class_id)):
             yield Flag("absent-class", *mention.span, class_id)
 
 

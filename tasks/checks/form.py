@@ -27,6 +27,7 @@ _LISTED = re.compile(r"^\s*(?:[-*+•–▪◦]|\(?\d{1,2}[.)])\s[^\n]*\Z", re.M
 
 _JSON = re.compile(r"\A\s*[{\[].*[}\]]\s*\Z", re.DOTALL)
 _NUMBERED = re.compile(r"(?:^|[\s:;,.])\(?(?:\d|[a-h]|i{1,3}|iv)[.)]\s+(?=\w)")
+_BULLETED = re.compile(r"(?:\A|[.:;]\s)[-*+•–▪◦]\s+(?=\w)")
 _LABEL = re.compile(
     r"\A\W*(?:image|scene|picture|tile|title|description|summary|overview|paragraph|analysis|land cover)"
     r"\s*(?:\d|one|two|three|four)?\s*:",
@@ -65,7 +66,7 @@ def bad_format(tokens: Tokens) -> Iterator[Flag]:
     end = text.find("\n", lead)
     if end >= 0 and text[end:].strip():
         yield Flag("format", end, end + 1)
-    for pattern, sign in ((_NUMBERED, ")."), (_REGION_LABEL, ":")):
+    for pattern, sign in ((_NUMBERED, ")."), (_REGION_LABEL, ":"), (_BULLETED, "-*+•–▪◦")):
         found = list(pattern.finditer(text)) if any(text.count(one) > 1 for one in sign) else []
         if len(found) > 1:
             yield Flag("format", found[0].start(), found[-1].end())

@@ -48,6 +48,20 @@ def deny(tokens: Tokens, marks: Sequence[Mark]) -> None:
             at = _deny_after(tokens, marks, at)
         at += 1
     _deny_examples(tokens, marks)
+    _note_denials(tokens, marks)
+
+
+def _note_denials(tokens: Tokens, marks: Sequence[Mark]) -> None:
+    """Notes which classes stand in one clause with a denial of any kind, however it is put."""
+    if not marks:
+        return
+    start, end = next((first, end) for first, end in tokens.sentences if first <= marks[0].first < end)
+    breaks = [start - 1, *(mark.first for mark in marks if mark.kind is Kind.BREAK), end]
+    for begin, stop in pairwise(breaks):
+        if not grammar().denial.isdisjoint(tokens.words[begin + 1 : stop]):
+            for mark in marks:
+                if mark.mention and begin < mark.first < stop:
+                    mark.mention.by_a_denial = True
 
 
 def _deny_examples(tokens: Tokens, marks: Sequence[Mark]) -> None:
@@ -91,8 +105,9 @@ def _deny_after(tokens: Tokens, marks: Sequence[Mark], at: int) -> int:
         if not chain:
             if _strange(gap) > (0 if strict else _MOST_STRANGE) and _EXAMPLES.isdisjoint(pairwise(gap)):
                 return _doubt(tokens, marks, at)
-        elif _strange(gap) > _MOST_STRANGE or not (
-            is_noun or _goes_on(tokens, gap, marks, place) or (gap == ["and"] and _begins(marks, start, at))
+        elif "any" not in gap and (
+            _strange(gap) > _MOST_STRANGE
+            or not (is_noun or _goes_on(tokens, gap, marks, place) or (gap == ["and"] and _begins(marks, start, at)))
         ):
             break
         chain.append(mark)

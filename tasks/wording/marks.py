@@ -46,6 +46,7 @@ class Mention:
         span: where it stands in the text.
         denied: whether it is said not to be there.
         doubted: whether it may be said not to be there, so that nothing is claimed of it.
+        by_a_denial: whether its clause denies something, so that it may be a part of that.
         beside: whether it only says where another class is ("along the river").
         regions: where it is placed; none where nothing is said of that.
         otherwise: places of its clause that it could also be read to be in.
@@ -59,6 +60,7 @@ class Mention:
     span: tuple[int, int]
     denied: bool = False
     doubted: bool = False
+    by_a_denial: bool = False
     beside: bool = False
     regions: list[Region] = field(default_factory=list)
     otherwise: list[Region] = field(default_factory=list)
@@ -146,7 +148,7 @@ def _joins_adjectives(words: list[str], comma: int, end: int, since: int) -> boo
         return False
     follows = words[comma + 1]
     is_a_verb = follows.endswith("s") and not follows.endswith(("ss", "ous"))  # "..., forms a small part, leads to ..."
-    return follows not in _AFTER_ADJECTIVES and follows.isalpha() and not is_a_verb
+    return follows not in _AFTER_ADJECTIVES | grammar().places and follows.isalpha() and not is_a_verb
 
 
 def _is_a_noun(words: list[str], at: int, end: int, after_size: bool) -> bool:

@@ -264,6 +264,24 @@ class Phrasing:
             return True
         return bool(before) and before[0].kind is Kind.REGION and self.is_the_end_of_a_way(at)
 
+    def is_the_end_of_a_tour(self, at: int) -> bool:
+        """Whether "to" a region comes behind a comma, in a sentence that begins with "from" another one."""
+        first = self.marks[0]
+        return (
+            at > 1
+            and self.marks[at - 1].kind is Kind.COMMA
+            and self.preposition(self.marks[at].first) == "to"
+            and first.kind is Kind.REGION
+            and self.preposition(first.first) == "from"
+        )
+
+    def is_next_to_something_new(self, since: int, first: int) -> bool:
+        """Whether a class is brought in beside what stands before: "next to a small pond"."""
+        gap = self.tokens.words[since:first]
+        at = next((at for at, word in enumerate(gap) if word in {"a", "an", "some"}), 0)
+        known = self.known.beside_class
+        return at > 0 and (known.get(gap[at - 1]) is False or known.get(" ".join(gap[at - 2 : at])) is False)
+
     def is_a_participle(self, at: int) -> bool:
         """Whether a mark is a verb that goes on with the subject: ", covering the north"."""
         mark = self.marks[at] if at < len(self.marks) else None

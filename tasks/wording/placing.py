@@ -21,6 +21,7 @@ from tasks.wording.tokens import Tokens
 from tasks.wording.vocabulary import Kind, grammar
 
 _JOINS = (Kind.COMMA, Kind.AND)
+_CORNERS = frozenset({"corner", "quarter", "quadrant"})
 
 
 @dataclass(slots=True)
@@ -75,6 +76,7 @@ class _Sentence:
         placed: the classes that the last place stood behind.
         latest: the last place.
         topic: the last place that no other is held against.
+        corner: the last quarter.
         verb: whether a verb has come since the open classes began.
         verbs: how many open classes stand before each of the verbs.
         fresh: whether nothing but commas and "and" has come since the last place.
@@ -100,6 +102,7 @@ class _Sentence:
     placed: list[Mention] = field(default_factory=list)
     latest: Region | None = None
     topic: Region | None = None
+    corner: Region | None = None
     verb: bool = False
     verbs: list[int] = field(default_factory=list)
     fresh: bool = False
@@ -133,11 +136,14 @@ class _Sentence:
     def _name(self, at: int, mark: Mark, mention: Mention, adjective: Region | None) -> None:
         before = self.marks[at - 1] if at else None
         of = before is not None and self.tokens.words[before.last + 1 : mark.first] in (["of", "the"], ["of", "a"])
-        placed = self.front is not None and self.front.extent is Extent.PLACED
+        front = self.front
+        placed = front is not None and front.extent is Extent.PLACED
         of_one = before.mention if of and before else None
         beside = self.phrasing.beside(mark)
         if beside or self.phrasing.is_an_exception(at) or (of_one and of_one.beside):
             mention.beside = True
+        elif self.fresh and self.behind and self.phrasing.is_next_to_something_new(self.since, mark.first):
+            front = self.latest  # "lawns in the north, beside a pond"
         elif beside is False or of_one in self.near:
             self.near.append(mention)
             mention.beside = not placed or self.phrasing.is_the_subject_beside(at)
@@ -151,7 +157,7 @@ class _Sentence:
             mention.regions = [adjective]
             return
         if not mention.bracketed:
-            mention.regions = [self.front] if self.front else []
+            mention.regions = [front] if front else []
             self.open.append(mention)
         self.placed, self.fresh, self.negated = [], False, False
 
@@ -248,11 +254,11 @@ class _Sentence:
     def _region(self, at: int, mark: Mark, region: Region) -> None:
         """Goes on after a region."""
         if region.extent is Extent.SAME:
-            here = self.tokens.words[mark.last] == "here"
-            region = self.latest or self.before or (region if here else self.last) or VAGUE
+            region = self._the_same(mark)
         has_front = self.front is not None and self.front.extent is Extent.PLACED
         if (
             region.extent is Extent.SAME
+            or self.tokens.words[mark.last + 1 : mark.last + 2] in (["meet"], ["meets"])
             or (has_front and "its" in self.tokens.words[mark.first - 1 : mark.first + 1])
             or (at and self.marks[at - 1].kind is Kind.REGION and self.marks[at - 1].last + 1 == mark.first)
             or self.phrasing.is_of_a_class(at, mark, region)
@@ -274,6 +280,7 @@ class _Sentence:
             self.latest, self.fresh = region, False
             return
         self.latest = self.topic = region
+        self.corner = region if region.is_a_corner else self.corner
         if self.open and not self.verb and "from" in self.tokens.words[self.since : mark.first + 1]:
             region = VAGUE  # "... and buildings from the south": what is said of them was said before
         region = (
@@ -282,13 +289,22 @@ class _Sentence:
             else self._without(region)
         )
         preposition = self.phrasing.has_preposition(mark.first)
-        if self.tokens.words[mark.first - 1] == "whose":
-            self._stand_in_front(region)  # "a forest whose southern part is cleared"
+        if self.tokens.words[mark.first - 1] == "whose" or self.phrasing.is_the_end_of_a_tour(at):
+            # "A forest whose southern part is cleared", "from the north, where trees grow, to the south, where ..."
+            self._stand_in_front(region)
         elif self.fresh:
             self._further_region(at, mark, region, preposition)
         else:
             self._new_region(at, mark, region, preposition)
         self.fresh, self.verb, self.resumed = True, False, False
+
+    def _the_same(self, mark: Mark) -> Region:
+        """The place that "here", "this part" or "the same corner" speaks of."""
+        noun = self.tokens.words[mark.last]
+        if noun in _CORNERS:
+            told = (self.latest, self.corner, self.before, self.last)
+            return next((place for place in told if place is not None and place.is_a_corner), VAGUE)
+        return self.latest or self.before or (mark.meaning.region if noun == "here" else self.last) or VAGUE
 
     def _new_region(self, at: int, mark: Mark, region: Region, preposition: bool) -> None:
         """Tells whether a region stands behind classes, and which, or in front of what follows."""
@@ -342,7 +358,7 @@ class _Sentence:
             self._stand_in_front(together)
         elif self.phrasing.preposition(mark.first) in {"toward", "towards"} or self.phrasing.is_of_other_land(at):
             pass  # how far it goes is not said, or what is there
-        elif self.phrasing.holds_what_follows(at, preposition):
+        elif not self.phrasing.is_the_end_of_a_way(at) and self.phrasing.holds_what_follows(at, preposition):
             self._stand_in_front(region)
         else:
             for mention in self.placed:
@@ -379,7 +395,7 @@ class _Sentence:
     def _is_an_afterthought(self, at: int, mark: Mark, preposition: bool) -> bool:
         """Whether a region says where the classes before the last comma are."""
         if not preposition:
-            return self.phrasing.next(at) in (None, Kind.BREAK)
+            return self.marks[at - 1].kind is not Kind.AND and self.phrasing.next(at) in (None, Kind.BREAK)
         return not self.phrasing.names_more(at) or self.phrasing.is_an_aside(at, mark)
 
     def _objects(self, at: int, preposition: str) -> list[Mention]:

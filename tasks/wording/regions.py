@@ -39,6 +39,13 @@ class Region:
     claims: tuple[tuple[int, ...], ...] = ()
     adjective: bool = False
 
+    @property
+    def is_a_corner(self) -> bool:
+        """Whether it is one of the four quarters."""
+        return (
+            len(self.claims) == len(self.claims[0]) == 1 and self.claims[0] != _rows(_MIDDLE) if self.claims else False
+        )
+
     def together_with(self, other: Region) -> Region:
         """A region that claims both."""
         return Region(Extent.PLACED, self.claims + other.claims)

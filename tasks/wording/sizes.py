@@ -18,6 +18,8 @@ _TAKES = frozenset(
 
 _HAS = frozenset({"takes", "take", "holds", "hold", "has", "have", "reduced"})
 
+_PATCHES = frozenset({"patch", "strip", "stand", "pocket", "clump", "bit", "corner"})
+
 _GAP = 2
 """Words that may stand between a share and its class."""
 
@@ -27,22 +29,37 @@ def size(tokens: Tokens, marks: Sequence[Mark]) -> None:
     words = tokens.words
     places = any(mark.kind is Kind.REGION for mark in marks)
     for at, mark in enumerate(marks):
-        if mark.kind is not Kind.SIZE or (mark.first and words[mark.first - 1] in _NOT_SO):
-            continue
         noun = mark.last + 1
-        if noun + 1 >= len(words) or words[noun] not in grammar().shares:
+        if mark.kind is not Kind.SIZE or (mark.first and words[mark.first - 1] in _NOT_SO) or noun + 1 >= len(words):
             continue
-        if words[noun + 1] == "of":
-            mention = _of_class(words, marks, at, noun + 1) or _by_subject(marks, at)
-            if mention is None and _is_of_the_scene(words, noun + 2):
-                mention = _by_agent(words, marks, at)
-        else:
-            mention = _by_subject(marks, at) if _takes(words, marks, at) else None
-            mention = mention if mention and mention.regions else None
+        of_scene = words[noun + 1] == "of" and _is_of_the_scene(words, noun + 2)
+        mention = _sized(words, marks, at, of_scene)
         # In a sentence that places others, what is not placed may well be: then its share is not known.
-        known = mention is not None and (mention.regions or not places or _is_of_the_scene(words, noun + 2))
-        if mention is not None and mention.size is None and known:
+        if mention is not None and mention.size is None and (mention.regions or not places or of_scene):
             mention.size, mention.size_span = mark.meaning.size, tokens.span(mark.first, noun)
+
+
+def _sized(words: list[str], marks: Sequence[Mark], at: int, of_scene: bool) -> Mention | None:
+    """The class whose share has the size at a place among the marks."""
+    noun = marks[at].last + 1
+    if not _is_a_share(words, marks[at].first, noun):
+        mention = _itself(words, marks, at)
+    elif words[noun + 1] == "of":
+        mention = _of_class(words, marks, at, noun + 1) or _by_subject(marks, at)
+        return mention or (_by_agent(words, marks, at) if of_scene else None)
+    else:
+        mention = _by_subject(marks, at) if _takes(words, marks, at) else None
+    return mention if mention and mention.regions else None
+
+
+def _itself(words: list[str], marks: Sequence[Mark], at: int) -> Mention | None:
+    """The class that is so large itself: "a vast forest", not "a small tundra lake", "a small thicket of shrubs"."""
+    rest = marks[at + 1 : at + 3]
+    if words[marks[at].first - 1] not in {"a", "an"} or not rest or rest[0].first != marks[at].last + 1:
+        return None
+    behind = rest[0].last + 1
+    compound = words[behind : behind + 1] == ["of"] or any(mark.mention and mark.first == behind for mark in rest[1:])
+    return None if compound else rest[0].mention
 
 
 def _of_class(words: list[str], marks: Sequence[Mark], at: int, of: int) -> Mention | None:
@@ -60,6 +77,12 @@ def _by_subject(marks: Sequence[Mark], at: int) -> Mention | None:
     if at < 2 or marks[at - 1].kind is not Kind.VERB:
         return None
     return marks[at - 2].mention
+
+
+def _is_a_share(words: list[str], first: int, noun: int) -> bool:
+    """Whether a size is that of a share: "a small portion", "only a small patch"."""
+    alone = not {"only", "just"}.isdisjoint(words[max(first - 2, 0) : first])
+    return words[noun] in grammar().shares or (alone and words[noun] in _PATCHES)
 
 
 def _takes(words: list[str], marks: Sequence[Mark], at: int) -> bool:

@@ -64,6 +64,7 @@ class Grammar:
         vocabulary: all phrases.
         fillers: what may stand between a denial and its class.
         hints: phrases that may name one of several classes, by id.
+        denial: words of denial.
         holding: verbs whose object is denied with their subject: "no quarter has trees".
         of_the_same: nouns that stand for the classes before "with".
         no_subjects: words before a verb that speak of the classes before.
@@ -106,6 +107,7 @@ class Grammar:
     vocabulary: Phrases[Meaning]
     fillers: frozenset[str]
     hints: Phrases[tuple[int, ...]]
+    denial: frozenset[str]
     holding: frozenset[str]
     of_the_same: frozenset[str]
     no_subjects: frozenset[str]
@@ -144,7 +146,7 @@ class Grammar:
 
 
 _WORDS = (
-    *("fillers", "containing", "mixed", "staying", "shared", "aside", "scenery", "places", "determiners"),
+    *("fillers", "denial", "containing", "mixed", "staying", "shared", "aside", "scenery", "places", "determiners"),
     *("how_through", "leads_not", "of_the_same", "no_subjects", "other_land", "not_finite", "broken", "beside"),
     *("clad", "class_nouns", "more", "it", "exceptions", "comparing"),
 )
