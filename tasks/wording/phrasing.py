@@ -264,6 +264,13 @@ class Phrasing:
             return True
         return bool(before) and before[0].kind is Kind.REGION and self.is_the_end_of_a_way(at)
 
+    def meets_another(self, at: int) -> bool:
+        """Whether two regions are only said to meet: "the middle is where the upper and the lower half meet"."""
+        behind = self.marks[at].last + 1
+        return self.tokens.words[behind : behind + 1] in (["meet"], ["meets"]) and not self.has_preposition(
+            self.marks[at].first
+        )
+
     def is_the_end_of_a_tour(self, at: int) -> bool:
         """Whether "to" a region comes behind a comma, in a sentence that begins with "from" another one."""
         first = self.marks[0]

@@ -258,7 +258,7 @@ class _Sentence:
         has_front = self.front is not None and self.front.extent is Extent.PLACED
         if (
             region.extent is Extent.SAME
-            or self.tokens.words[mark.last + 1 : mark.last + 2] in (["meet"], ["meets"])
+            or self.phrasing.meets_another(at)
             or (has_front and "its" in self.tokens.words[mark.first - 1 : mark.first + 1])
             or (at and self.marks[at - 1].kind is Kind.REGION and self.marks[at - 1].last + 1 == mark.first)
             or self.phrasing.is_of_a_class(at, mark, region)

@@ -81,7 +81,7 @@ def _by_subject(marks: Sequence[Mark], at: int) -> Mention | None:
 
 def _is_a_share(words: list[str], first: int, noun: int) -> bool:
     """Whether a size is that of a share: "a small portion", "only a small patch"."""
-    alone = not {"only", "just"}.isdisjoint(words[max(first - 2, 0) : first])
+    alone = words[first - 1] in {"a", "an"}
     return words[noun] in grammar().shares or (alone and words[noun] in _PATCHES)
 
 
