@@ -55,13 +55,28 @@ def _note_denials(tokens: Tokens, marks: Sequence[Mark]) -> None:
     """Notes which classes stand in one clause with a denial of any kind, however it is put."""
     if not marks:
         return
+    words = tokens.words
     start, end = next((first, end) for first, end in tokens.sentences if first <= marks[0].first < end)
-    breaks = [start - 1, *(mark.first for mark in marks if mark.kind is Kind.BREAK), end]
-    for begin, stop in pairwise(breaks):
-        if not grammar().denial.isdisjoint(tokens.words[begin + 1 : stop]):
+    denying = {at for at in range(start, end) if words[at] in grammar().denial}
+    if not denying:
+        return
+    for first, last, meaning in grammar().vocabulary.found(words, start, end):
+        if meaning.kind is Kind.PLAIN and words[first : first + 2] != ["no", "other"]:
+            denying.difference_update(range(first, last + 1))  # "not only trees"
+    begins = [mark.first for place, mark in enumerate(marks) if _begins_a_clause(marks, place)]
+    for begin, stop in pairwise((start, *begins, end)):
+        if not denying.isdisjoint(range(begin, stop)):
             for mark in marks:
-                if mark.mention and begin < mark.first < stop:
+                if mark.mention and begin <= mark.first < stop:
                     mark.mention.by_a_denial = True
+
+
+def _begins_a_clause(marks: Sequence[Mark], place: int) -> bool:
+    """Whether a clause begins at a mark: a break, or a comma before a class and its verb."""
+    mark = marks[place]
+    rest = [one for one in marks[place + 1 :] if one.kind not in (Kind.SIZE, Kind.AND)][:2]
+    is_a_clause = len(rest) == 2 and rest[0].mention is not None and rest[1].is_a_verb
+    return mark.kind is Kind.BREAK or (mark.kind is Kind.COMMA and is_a_clause)
 
 
 def _deny_examples(tokens: Tokens, marks: Sequence[Mark]) -> None:

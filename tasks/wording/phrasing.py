@@ -267,9 +267,7 @@ class Phrasing:
     def meets_another(self, at: int) -> bool:
         """Whether two regions are only said to meet: "the middle is where the upper and the lower half meet"."""
         behind = self.marks[at].last + 1
-        return self.tokens.words[behind : behind + 1] in (["meet"], ["meets"]) and not self.has_preposition(
-            self.marks[at].first
-        )
+        return self.tokens.words[behind : behind + 1] == ["meet"] and not self.has_preposition(self.marks[at].first)
 
     def is_the_end_of_a_tour(self, at: int) -> bool:
         """Whether "to" a region comes behind a comma, in a sentence that begins with "from" another one."""

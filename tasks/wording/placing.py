@@ -174,7 +174,7 @@ class _Sentence:
                 self._stand_in_front(_any_of(self.latest))
             elif self.phrasing.next(at) is not Kind.REGION or not self.phrasing.is_left_out(self.marks[at + 1]):
                 self._begin([])
-                self.placed, self.fresh, self.negated = [], False, False
+                self.placed, self.fresh, self.negated, self.adding = [], False, False, False
         elif mark.kind is Kind.WITH:
             self._add(at)
         elif mark.kind in (Kind.ADDING, Kind.RELATIVE):
