@@ -93,7 +93,7 @@ def wrong_sizes(said: Named, facts: Facts, settings: Settings) -> Iterator[Flag]
 
 def _is_misplaced(mention: Mention, class_id: int, facts: Facts) -> bool:
     """Whether a class has no pixel in a place where it is said to be, and in none where it could be said to be."""
-    if mention.beside or mention.doubted:
+    if mention.beside or mention.doubted or mention.in_closing:
         return False
     for region in mention.regions:
         if region.extent is Extent.PLACED and not _is_in(region, class_id, facts):

@@ -47,6 +47,7 @@ class Mention:
         denied: whether it is said not to be there.
         doubted: whether it may be said not to be there, so that nothing is claimed of it.
         by_a_denial: whether its clause denies something, so that it may be a part of that.
+        in_closing: whether it stands in the words that sum a caption up, which are no rulers of places.
         beside: whether it only says where another class is ("along the river").
         regions: where it is placed; none where nothing is said of that.
         otherwise: places of its clause that it could also be read to be in.
@@ -61,6 +62,7 @@ class Mention:
     denied: bool = False
     doubted: bool = False
     by_a_denial: bool = False
+    in_closing: bool = False
     beside: bool = False
     regions: list[Region] = field(default_factory=list)
     otherwise: list[Region] = field(default_factory=list)

@@ -56,8 +56,20 @@ def read(text: str) -> Reading:
         deny(tokens, found)
         size(tokens, found)
         leading += leaders(tokens, found)
-        mentions += [mark.mention for mark in found if mark.mention is not None]
+        named = [mark.mention for mark in found if mark.mention is not None]
+        for mention in named:
+            mention.in_closing = _sums_up(tokens, first, end)
+        mentions += named
     return Reading(tokens, tuple(mentions), tuple(leading))
+
+
+def _sums_up(tokens: Tokens, first: int, end: int) -> bool:
+    """Whether a sentence is the last of several, and speaks of the scene: "the theme is", "this landscape is"."""
+    if first == 0 or end < len(tokens.words):
+        return False
+    words = tokens.words
+    speaks_of_it = words[first] in {"the", "this"} and grammar().scene.begins(words, first + 1) is not None
+    return speaks_of_it or not grammar().closing.isdisjoint(words[first:end])
 
 
 def named_classes(text: str) -> frozenset[int]:

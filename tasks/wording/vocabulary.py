@@ -64,6 +64,7 @@ class Grammar:
         vocabulary: all phrases.
         fillers: what may stand between a denial and its class.
         hints: phrases that may name one of several classes, by id.
+        closing: words of a last sentence that sums up.
         denial: words of denial.
         holding: verbs whose object is denied with their subject: "no quarter has trees".
         of_the_same: nouns that stand for the classes before "with".
@@ -107,6 +108,7 @@ class Grammar:
     vocabulary: Phrases[Meaning]
     fillers: frozenset[str]
     hints: Phrases[tuple[int, ...]]
+    closing: frozenset[str]
     denial: frozenset[str]
     holding: frozenset[str]
     of_the_same: frozenset[str]
@@ -146,7 +148,19 @@ class Grammar:
 
 
 _WORDS = (
-    *("fillers", "denial", "containing", "mixed", "staying", "shared", "aside", "scenery", "places", "determiners"),
+    *(
+        "fillers",
+        "closing",
+        "denial",
+        "containing",
+        "mixed",
+        "staying",
+        "shared",
+        "aside",
+        "scenery",
+        "places",
+        "determiners",
+    ),
     *("how_through", "leads_not", "of_the_same", "no_subjects", "other_land", "not_finite", "broken", "beside"),
     *("clad", "class_nouns", "more", "it", "exceptions", "comparing"),
 )
