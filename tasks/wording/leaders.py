@@ -187,7 +187,7 @@ def _is_of_a_part(tokens: Tokens, marks: Sequence[Mark], at: int) -> bool:
     end = min(mark.last + _CLOSING, len(tokens.words))
     if any(True for _ in grammar().leads_part.found(tokens.words, start, end)):
         return True
-    if tokens.words[start] == "there" and tokens.words[start + 1] not in {"is", "are"}:
+    if tokens.words[start : start + 1] == ["there"] and tokens.words[start + 1 : start + 2] not in (["is"], ["are"]):
         return True  # "..., but there grass is the main cover"
     follows = marks[at + 1] if at + 1 < len(marks) else None
     if mark.meaning.how != "verbs" or follows is None or follows.mention is None:

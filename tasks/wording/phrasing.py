@@ -152,7 +152,7 @@ class Phrasing:
     def speaks_of_the_scene(self, at: int) -> bool:
         """Whether the scene itself is the subject right behind a mark: ", the landscape is ..."."""
         words, start = self.tokens.words, self.marks[at].last + 1
-        return words[start] in {"the", "this"} and self.known.scene.begins(words, start + 1) is not None
+        return words[start : start + 1] in (["the"], ["this"]) and self.known.scene.begins(words, start + 1) is not None
 
     def is_of_a_noun(self, at: int) -> bool:
         """Whether what comes after "with" only describes what stands before: a verb comes before any class."""
@@ -300,9 +300,9 @@ class Phrasing:
             words[at] in self.known.determiners or words[at] in self.known.places or words[at] in _HELD_AGAINST
         ):
             at -= 1
-        if words[at : at + 2] in (["as", "for"], ["as", "to"]) or words[at - 1] == "well":
+        if at < 0 or words[at : at + 2] in (["as", "for"], ["as", "to"]) or (at and words[at - 1] == "well"):
             return False  # "as for the south", "as well as in the south"
-        return at >= 0 and (words[at] in self.known.comparing or words[at - 1] == "least")
+        return words[at] in self.known.comparing or (at > 0 and words[at - 1] == "least")
 
     def is_the_subject(self, at: int) -> bool:
         """Whether a verb follows a region that comes after a comma and a region in front with a preposition."""

@@ -88,6 +88,20 @@ def test_no_text_is_too_strange_to_be_checked(text: str) -> None:
     mend(text, tiles()["coast"], "vision", flags)
 
 
+@given(st.data())
+@settings(max_examples=500, deadline=None)
+def test_any_piece_of_a_caption_can_be_checked(data: st.DataObject) -> None:
+    words = data.draw(st.sampled_from(SAMPLES)).text.split()
+    start = data.draw(st.integers(0, len(words) - 1))
+    piece = " ".join(words[start : data.draw(st.integers(start + 1, len(words)))])
+    mend(piece, tiles()["coast"], "vision", check(piece, tiles()["coast"], "vision"))
+
+
+@pytest.mark.parametrize("word", ["Overall", "Trees,", "there", "In the north, where trees stand,", "No", "Unlike"])
+def test_a_reply_that_stops_at_once_can_be_checked(word: str) -> None:
+    assert "length" in names(check(word, tiles()["coast"], "vision"))
+
+
 def test_a_tile_without_data_needs_no_class() -> None:
     empty = counts_of(
         {patch: {"no_data": 100} for patch in ("top_left", "top_right", "bottom_left", "bottom_right", "middle")}
