@@ -9,7 +9,7 @@ from heapq import heappushpop
 from itertools import count
 from typing import NamedTuple
 
-from tasks.captions.state import Caption
+from tasks.captions.state import Caption, Status
 from tasks.checks.checking import check
 from tasks.checks.flags import WARNINGS, Recipe, names
 from tasks.checks.verifying import shown as shown_version
@@ -22,6 +22,9 @@ MOST_WORST = 20
 
 MOST_EXAMPLES = 3
 """Examples that are shown of each fault."""
+
+_CHECKED = frozenset[Status]({"accepted", "mended", "pending", "flagged"})
+"""What a check can make of an answer."""
 
 
 class Example(NamedTuple):
@@ -180,17 +183,19 @@ class Gathering:
                 continue
             self._verdicts.append(said)
             text = by_version.get(judged or 0)
-            if text is not None and text.status in {"accepted", "mended", "flagged", "pending"}:
+            if text is not None and text.status in _CHECKED:
                 passed = text.status in {"accepted", "mended"}
                 self._pairs += [(passed, says == "accept") for says in said.values()]
 
 
 def _checked(history: Sequence[Caption]) -> Iterator[tuple[Caption, Caption]]:
-    """Each answer that was checked, with the version that its check made."""
+    """Each answer that was checked, with the version that its check made; one that was read anew is no check."""
     by_version = {version.version: version for version in history}
     for version in history:
+        if version.reviewer is not None or version.status not in _CHECKED:
+            continue
         answer = by_version.get(version.revises or 0)
-        if version.reviewer is None and answer is not None and answer.status == "unchecked" and answer.text is not None:
+        if answer is not None and answer.status == "unchecked" and answer.text is not None:
             yield answer, version
 
 

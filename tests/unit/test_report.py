@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+
 import numpy as np
 
 from tasks.captions.state import Caption
-from tasks.report.gathering import MOST_EXAMPLES, MOST_WORST, Gathering, Report
+from tasks.report.gathering import MOST_EXAMPLES, MOST_WORST, Gathering, Report, Tally
 from tasks.report.page import in_markdown, render
 
 NOW = "2026-05-01T12:00:00+00:00"
@@ -70,6 +73,14 @@ def test_each_text_that_was_checked_counts_once_and_the_tile_as_it_stands() -> N
     (example,) = report.examples["absent-class"]
     assert (example.before, example.after) == (BAD, GOOD)
     assert [(worst.tile_id, worst.errors, worst.status) for worst in report.worst] == [("8_9", 1, "accepted")]
+
+
+def test_a_reply_that_was_read_anew_counts_once_it_is_checked() -> None:
+    first = answer("water: " + GOOD)
+    anew = replace(first, text=GOOD, version=2, revises=1)
+    assert report_of([first, anew]).tallies["gpt"] == Tally(statuses=Counter(unchecked=1))
+    tally = report_of([first, anew, checked(anew, "accepted")]).tallies["gpt"]
+    assert (tally.answers, tally.clean, tally.became) == (1, 1, {"accepted": 1})
 
 
 def test_what_was_mended_is_counted_by_what_was_wrong_before() -> None:
