@@ -87,13 +87,15 @@ class Report:
         tallies: by captioner.
         worst: tiles with the most errors, the worst first.
         examples: before and after, by code.
+        verdicts: verdicts of people that stand.
         reviewers: the agreement of every two reviewers.
-        judged: how reviewers saw what the checks passed and flagged.
+        judged: how reviewers saw what the checks passed and flagged; None where they judged no such text.
     """
 
     tallies: dict[str, Tally] = field(default_factory=dict)
     worst: list[Worst] = field(default_factory=list)
     examples: dict[str, list[Example]] = field(default_factory=dict)
+    verdicts: int = 0
     reviewers: list[Agreement] = field(default_factory=list)
     judged: Judged | None = None
 
@@ -147,6 +149,7 @@ class Gathering:
         """The figures of all that was taken in."""
         report = self._report
         report.worst = [worst for _, _, worst in sorted(self._heap, key=lambda one: (-one[0], -one[1]))]
+        report.verdicts = sum(map(len, self._verdicts))
         report.reviewers = agreements(self._verdicts)
         if self._pairs:
             pairs = Counter(self._pairs)

@@ -118,6 +118,16 @@ def test_people_and_checks_are_held_against_each_other() -> None:
     assert (pair.both, pair.agreed) == (4, 1)
 
 
+def test_verdicts_on_texts_that_no_check_had_met_are_told_of() -> None:
+    first = answer(GOOD)
+    alone = [first, judged(first, "accepted", "ann", 2)]
+    page = render("c", report_of(alone)).decode()
+    assert "Nobody has judged" not in page
+    assert "texts that no check had met" in page
+    both = render("c", report_of([*alone, judged(first, "rejected", "ben", 3)])).decode()
+    assert "ann and ben" in both
+
+
 def test_worst_tiles_and_examples_are_bounded_and_the_worst_come_first() -> None:
     histories = []
     for number in range(3 * MOST_WORST):
