@@ -29,7 +29,8 @@ from tasks.release.parts import write_part
 from tasks.release.publishing import Written, begin, finish, release_folder
 from tasks.release.samples import Sources, gather
 from tasks.release.selection import Selection, select
-from tasks.report.page import in_markdown
+from tasks.report.gathering import unnamed
+from tasks.report.markdown import in_markdown
 
 
 @flow(
@@ -88,7 +89,9 @@ def publish(
         sources = step("read the tables", lambda: gather(dataset, captions, found, imagery=imagery), "release")
         before = begin(dataset)
         written = _write_parts(config, selection, sources, most)
-        checks = step("count what the checks found", lambda: in_markdown(gather_checks(config, state)), "release")
+        checks = step(
+            "count what the checks found", lambda: in_markdown(unnamed(gather_checks(config, state))), "release"
+        )
         files = step(
             "write the papers",
             lambda: write_papers(config, selection, sources, written, checks),

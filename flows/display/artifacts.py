@@ -22,9 +22,9 @@ from prefect.artifacts import (
 from prefect.context import FlowRunContext
 from prefect.exceptions import PrefectException
 
-from flows.display.markdown import code
 from tasks.captions.state import Caption
 from tasks.configuration import Campaign
+from tasks.pages.markdown import code
 
 MOST_ROWS: Final = 200
 """Rows of a table of failures: a page shows no more well, and each run keeps its own."""

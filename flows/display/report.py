@@ -6,13 +6,14 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.context import FlowRunContext
 
 from flows.display.artifacts import artifact_key
-from flows.display.markdown import code
 from tasks.captions.keeping import described, kept_ids
 from tasks.captions.state import State
 from tasks.configuration import Campaign
+from tasks.pages.markdown import code
 from tasks.places import dataset_of
 from tasks.report.gathering import Gathering, Report
-from tasks.report.page import in_markdown, render
+from tasks.report.markdown import in_markdown
+from tasks.report.page import render
 from tasks.statistics.table import all_counts
 from tasks.storage import Place, write
 
@@ -23,7 +24,7 @@ def report_place(dataset: Place) -> Place:
 
 
 def write_report(config: Campaign, state: State) -> Place:
-    """Writes the report's page, and leaves its figures on Prefect's pages; returns the page's place."""
+    """Writes the report's page, and leaves the same on Prefect's pages, shorter; returns the page's place."""
     report = gather(config, state)
     content = render(config.name, report)
     where = report_place(dataset_of(config))
@@ -31,7 +32,7 @@ def write_report(config: Campaign, state: State) -> Place:
     if FlowRunContext.get():
         lines = [f"# Checks of {code(config.name)}", "", *in_markdown(report), "", f"The page: {code(where.url)}"]
         key = artifact_key(config.name, "checks")
-        create_markdown_artifact("\n".join(lines), key=key, description="What the checks found")
+        create_markdown_artifact("\n".join(lines), key=key, description="What the checks found, and how people judged")
     return where
 
 

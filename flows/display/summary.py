@@ -11,11 +11,11 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.context import FlowRunContext
 
 from flows.display.artifacts import artifact_key
-from flows.display.markdown import code, table
 from flows.display.preview import preview_place
 from flows.display.report import report_place
 from flows.display.status import status
 from tasks.configuration import Campaign
+from tasks.pages.markdown import code, table
 from tasks.places import dataset_of
 from tasks.storage import Place, exists
 

@@ -20,10 +20,10 @@ from prefect.logging.loggers import flow_run_logger
 from prefect.states import Cancelled, Crashed
 
 from flows.display.artifacts import artifact_key
-from flows.display.markdown import code
 from flows.runtime.cancelling import look_for_cancelling
 from flows.runtime.ending import is_cancelled, is_ending
 from tasks.captions.owners import dead, this_process
+from tasks.pages.markdown import code
 
 _OWNER: Final = "earthscribe.owner"
 """The label under which a flow run tells which process runs it."""

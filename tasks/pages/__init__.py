@@ -1,1 +1,1 @@
-"""What our HTML pages have in common: their templates' settings, and the base of their styles."""
+"""What our pages have in common: templates' settings and the base of styles in HTML; text from outside in Markdown."""

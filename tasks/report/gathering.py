@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import heappushpop
 from itertools import count
 from typing import NamedTuple
@@ -66,7 +66,8 @@ class Tally:
         answers: texts that were checked, those that were asked for again among them.
         clean: those without an error.
         raised: answers by the code raised in them.
-        classes: answers by code and class, such as ``absent-class:snow``.
+        classes: answers by code and class, such as ``("absent-class", "snow")``.
+        wrong: answers by the class of which they hold an error.
         became: answers by what their check made of them: accepted, mended, pending (asked again), flagged.
         statuses: tiles by how their caption stands now.
     """
@@ -74,7 +75,8 @@ class Tally:
     answers: int = 0
     clean: int = 0
     raised: Counter[str] = field(default_factory=Counter)
-    classes: Counter[str] = field(default_factory=Counter)
+    classes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    wrong: Counter[str] = field(default_factory=Counter)
     became: Counter[str] = field(default_factory=Counter)
     statuses: Counter[str] = field(default_factory=Counter)
 
@@ -98,6 +100,14 @@ class Report:
     verdicts: int = 0
     reviewers: list[Agreement] = field(default_factory=list)
     judged: Judged | None = None
+
+
+def unnamed(report: Report) -> Report:
+    """A report for readers outside, whom the reviewers' names do not concern: they are numbered."""
+    names = sorted({name for pair in report.reviewers for name in (pair.first, pair.second)})
+    numbered = {name: f"reviewer {number}" for number, name in enumerate(names, 1)}
+    pairs = [replace(pair, first=numbered[pair.first], second=numbered[pair.second]) for pair in report.reviewers]
+    return replace(report, reviewers=pairs)
 
 
 class Gathering:
@@ -130,12 +140,13 @@ class Gathering:
         all_faults: list[str] = []
         for answer, verdict in _checked(history):
             found = _found(answer, verdict, counts, recipe)
-            faults = tuple(fault for fault in found if fault.split(":")[0] not in WARNINGS)
+            faults = tuple(flag for flag in found if _of(flag)[0] not in WARNINGS)
             tally.answers += 1
             tally.clean += not faults
             tally.became[verdict.status] += 1
-            tally.raised.update({fault.split(":")[0] for fault in found})
-            tally.classes.update(fault for fault in found if ":" in fault)
+            tally.raised.update({_of(flag)[0] for flag in found})
+            tally.classes.update((code, token) for code, token in map(_of, found) if token)
+            tally.wrong.update({token for _, token in map(_of, faults) if token})
             errors += len(faults)
             all_faults += faults
             if faults:
@@ -164,7 +175,11 @@ class Gathering:
 
     def _show(self, example: Example) -> None:
         for fault in example.faults:
-            shown = self._report.examples.setdefault(fault.split(":")[0], [])
+            shown = self._report.examples.setdefault(_of(fault)[0], [])
+            if len(shown) == MOST_EXAMPLES and example.after is not None:
+                # A fault is told best by a text that came instead.
+                telling_less = [one for one in shown if one.after is None]
+                shown[:] = [one for one in shown if one not in telling_less[-1:]]
             if len(shown) < MOST_EXAMPLES:
                 shown.append(example)
                 return
@@ -200,6 +215,12 @@ def _checked(history: Sequence[Caption]) -> Iterator[tuple[Caption, Caption]]:
         answer = by_version.get(version.revises or 0)
         if answer is not None and answer.status == "unchecked" and answer.text is not None:
             yield answer, version
+
+
+def _of(flag: str) -> tuple[str, str]:
+    """A flag's code and class, which is empty where it has none."""
+    code, _, token = flag.partition(":")
+    return code, token
 
 
 def _found(answer: Caption, verdict: Caption, counts: Counts, recipe: Recipe) -> tuple[str, ...]:

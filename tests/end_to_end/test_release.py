@@ -185,6 +185,19 @@ def judge(config: Path, statuses: dict[str, Any]) -> None:
         assert state.add(changed) == len(statuses)
 
 
+def accepted_by(config: Path, tile_id: str, *reviewers: str) -> None:
+    """Adds verdicts of several reviewers on one caption."""
+    dataset = config.with_suffix("")
+    with open_state(f"sqlite:///{dataset}/campaign.db", str(dataset)) as state:
+        seen = state.history("rules", tile_id)[-1]
+        verdict = replace(seen, status="accepted", revises=seen.version, reviewed_at=seen.created_at)
+        verdicts = [
+            replace(verdict, version=seen.version + number, reviewer=reviewer)
+            for number, reviewer in enumerate(reviewers, 1)
+        ]
+        assert state.add(verdicts) == len(reviewers)
+
+
 def test_only_what_has_passed_is_released_and_the_rest_is_listed(
     finished: Path, earthscribe: Commands, tmp_path: Path
 ) -> None:
@@ -203,6 +216,7 @@ def test_only_what_has_passed_is_released_and_the_rest_is_listed(
     statuses = dict.fromkeys(["chip-00", "chip-01", "chip-02"], "accepted") | {"chip-01": "mended", "chip-02": "edited"}
     others = [f"chip-{number:02}" for number in range(4, CHIPS)]
     judge(config, statuses | dict.fromkeys(others, "rejected") | {"chip-04": "flagged"})
+    accepted_by(config, "chip-00", "ann@there.example", "ben")
     ended = earthscribe("release", config.name, folder=tmp_path)
     assert ended.code == 0, ended.stderr
     assert ended.stdout == f"release: {dataset / 'release'}\n"
@@ -218,6 +232,9 @@ def test_only_what_has_passed_is_released_and_the_rest_is_listed(
     assert reasons["chip-04"] == "no caption: rules: flagged (absent-class:water)"
     assert reasons["chip-05"] == "no caption: rules: rejected"
     assert reasons["chip-03"].startswith("no chip: no image of its name in")
+    card = (dataset / "release" / "README.md").read_text()
+    assert "| `reviewer 1` | `reviewer 2` | 1 | 1 | – |" in card
+    assert "there.example" not in card, "who reviewed is the campaign's own business"
 
 
 def test_captions_that_no_check_has_met_go_in_when_asked_for(

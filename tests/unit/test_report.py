@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
 
 import numpy as np
+from markdown_it import MarkdownIt
 
 from tasks.captions.state import Caption
-from tasks.report.gathering import MOST_EXAMPLES, MOST_WORST, Gathering, Report, Tally
-from tasks.report.page import in_markdown, render
+from tasks.report.gathering import MOST_EXAMPLES, MOST_WORST, Gathering, Report, Tally, unnamed
+from tasks.report.markdown import in_markdown
+from tasks.report.page import render
 
 NOW = "2026-05-01T12:00:00+00:00"
 COUNTS = np.zeros((6, 12), dtype=np.int32)
 COUNTS[0, 1], COUNTS[1:, 1] = 65_536, 16_384
 GOOD = "Open water fills the whole of this scene, from the northern edge to the southern one, without a break."
 BAD = "Snow and open water fill the whole of this scene, from the northern edge to the southern one, without a break."
-HOSTILE = "<script>alert(1)</script> | **bold** "
+HOSTILE = "<script>alert(1)</script> | **bold** [a](http://evil.example) "
+MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable("table")
 
 
 def answer(text: str, version: int = 1, tile: str = "8_9") -> Caption:
@@ -66,7 +70,7 @@ def test_each_text_that_was_checked_counts_once_and_the_tile_as_it_stands() -> N
     tally = report.tallies["gpt"]
     assert (tally.answers, tally.clean) == (2, 1)
     assert tally.raised == {"absent-class": 1}
-    assert tally.classes == {"absent-class:snow": 1}
+    assert tally.classes == {("absent-class", "snow"): 1}
     assert tally.became == {"pending": 1, "accepted": 1}
     assert tally.statuses == {"accepted": 1}
     assert report.tallies["idle"].answers == 0
@@ -103,6 +107,43 @@ def test_a_warning_is_counted_and_leaves_the_text_clean() -> None:
     assert report.examples == {}
 
 
+def test_rates_are_told_by_captioner_check_and_class() -> None:
+    histories = []
+    for number, flags in enumerate([("absent-class:snow", "region-empty:snow"), ("absent-class:snow",), (), ()]):
+        first = answer(BAD, tile=f"{number}_0")
+        histories.append([first, checked(first, "flagged" if flags else "accepted", (*flags, "size-word:water"))])
+    report = report_of(*histories)
+    told = in_markdown(report)
+    columns = "| captioner | class | any error | `absent-class` | `region-empty` | `size-word` (warning) |"
+    assert columns in told
+    assert "| `gpt` | snow | 50.0 % | 50.0 % | 25.0 % | 0 |" in told
+    assert "| `gpt` | water | 0 | 0 | 0 | 100.0 % |" in told
+    assert not any("`idle` | " in line and "snow" in line for line in told)
+    page = " ".join(render("c", report).decode().split())
+    assert '<th scope="row">snow</th><td>50.0 %</td><td>50.0 %</td><td>25.0 %</td><td>0</td>' in page
+
+
+def test_markdown_holds_worst_tiles_an_example_of_each_fault_and_the_reviewers() -> None:
+    histories = []
+    for number in range(MOST_WORST):
+        first = answer(BAD, tile=f"{number}_0")
+        flagged = checked(first, "flagged", ("absent-class:snow",))
+        histories.append([first, flagged, judged(flagged, "rejected", "ann", 3), judged(flagged, "accepted", "ben", 4)])
+    again = answer(GOOD, version=3)
+    first = answer(BAD)
+    histories.append([first, checked(first, "pending", ("absent-class:snow",)), again, checked(again, "accepted")])
+    report = report_of(*histories)
+    told = in_markdown(report)
+    assert "| `0_0` | `gpt` | 1 | `absent-class:snow` | accepted |" in told
+    assert sum(line.endswith(" | `absent-class:snow` | accepted |") for line in told) < MOST_WORST
+    shown = [line for line in told if line.startswith("| `absent-class` | `")]
+    assert shown == [f"| `absent-class` | `8_9` | `gpt` | `{BAD}` | `{GOOD}` | accepted |"]
+    assert f"| `ann` | `ben` | {MOST_WORST} | 0 | 0.00 |" in told
+    outside = "\n".join(in_markdown(unnamed(report)))
+    assert f"| `reviewer 1` | `reviewer 2` | {MOST_WORST} | 0 | 0.00 |" in outside
+    assert not {"ann", "ben"} & set(re.findall(r"\w+", outside))
+
+
 def test_people_and_checks_are_held_against_each_other() -> None:
     histories = []
     for number, (status, verdict) in enumerate(
@@ -125,7 +166,7 @@ def test_verdicts_on_texts_that_no_check_had_met_are_told_of() -> None:
     assert "Nobody has judged" not in page
     assert "texts that no check had met" in page
     both = render("c", report_of([*alone, judged(first, "rejected", "ben", 3)])).decode()
-    assert "ann and ben" in both
+    assert '<th scope="row">ann</th><td class="text">ben</td><td>1</td><td>0</td>' in both
 
 
 def test_worst_tiles_and_examples_are_bounded_and_the_worst_come_first() -> None:
@@ -147,7 +188,11 @@ def test_nothing_in_a_caption_becomes_markup() -> None:
     page = render(HOSTILE, report).decode()
     assert "<script" not in page
     assert "&lt;script&gt;" in page
-    assert HOSTILE not in "\n".join(in_markdown(report))
+    markdown = "\n".join(in_markdown(report))
+    assert HOSTILE.strip() in markdown.replace(r"\|", "|"), "the caption is there, in a code span"
+    pieces = [piece for block in MARKDOWN.parse(markdown) for piece in block.children or []]
+    assert {piece.type for piece in pieces} <= {"text", "code_inline"}
+    assert [block.type for block in MARKDOWN.parse(markdown)].count("html_block") == 0
     assert "| `format` | 100.0 % | – |" in in_markdown(report)
 
 
