@@ -225,6 +225,8 @@ def _as_theme(tokens: Tokens, marks: Sequence[Mark], at: int) -> list[Mention]:
     rest = [mark for mark in marks[at + 1 :] if mark.mention]
     known = grammar().how_through | grammar().fillers | _THEME
     plain = len(rest) == 1 and known.issuperset(tokens.words[marks[at].last + 1 : rest[0].first])
+    if rest and not grammar().part_nouns.isdisjoint(tokens.words[rest[0].last + 1 : rest[0].last + 2]):
+        return []  # "a cultivated corner in a dry land"
     return [mark.mention for mark in rest if mark.mention] if plain else []
 
 
@@ -278,8 +280,11 @@ def _before(tokens: Tokens, marks: Sequence[Mark], at: int) -> list[Mention]:
     """The class before, and those listed with it."""
     group: list[Mention] = []
     start = 0
-    for mark in reversed(marks[:at]):
+    resumed = False
+    for place in range(at - 1, -1, -1):
+        mark = marks[place]
         if mark.mention is None:
+            resumed = resumed or mark.kind is Kind.AND
             if mark.kind in (Kind.BREAK, Kind.DENIES) or (group and mark.kind in (Kind.VERB, Kind.REGION, Kind.WITH)):
                 break
             if not group and mark.kind is Kind.REGION and _is_in_passing(marks, at, mark):
@@ -291,9 +296,17 @@ def _before(tokens: Tokens, marks: Sequence[Mark], at: int) -> list[Mention]:
             continue
         if group and not _is_listed(tokens, mark.last, start):
             break
+        if not group and resumed and _is_an_object(marks, place):
+            continue  # "trees surround the lake and cover most of the scene"
         group.insert(0, mark.mention)
         start = mark.first
     return _without_what_it_is_with(tokens, marks, at, group)
+
+
+def _is_an_object(marks: Sequence[Mark], place: int) -> bool:
+    """Whether a class is the object of a verb of which another class is the subject."""
+    before = [mark for mark in marks[:place] if mark.kind is not Kind.SIZE][-2:]
+    return len(before) == 2 and before[1].is_a_verb and before[0].mention is not None
 
 
 def _without_what_it_is_with(tokens: Tokens, marks: Sequence[Mark], at: int, group: list[Mention]) -> list[Mention]:

@@ -264,6 +264,10 @@ class Phrasing:
             return True
         return bool(before) and before[0].kind is Kind.REGION and self.is_the_end_of_a_way(at)
 
+    def is_the_beginning_of_a_way(self, at: int) -> bool:
+        """Whether a way begins at a region, as in "from west to east"."""
+        return self.next(at) is Kind.REGION and self.is_the_end_of_a_way(at + 1)
+
     def meets_another(self, at: int) -> bool:
         """Whether two regions are only said to meet: "the middle is where the upper and the lower half meet"."""
         behind = self.marks[at].last + 1

@@ -249,7 +249,7 @@ class _Sentence:
         elif self.verb and self.phrasing.next(at) is Kind.RELATIVE:
             self._begin(self._behind_the_verb() or self.open)  # "the lake is ringed by trees, which ..."
         elif self.verb:
-            self._begin(self._subjects() if self.phrasing.is_a_participle(at + 1) else self.open)
+            self._begin(self._subjects())
 
     def _region(self, at: int, mark: Mark, region: Region) -> None:
         """Goes on after a region."""
@@ -281,8 +281,10 @@ class _Sentence:
             return
         self.latest = self.topic = region
         self.corner = region if region.is_a_corner else self.corner
-        if self.open and not self.verb and "from" in self.tokens.words[self.since : mark.first + 1]:
+        if self.open and (has_front or not self.verb) and "from" in self.tokens.words[self.since : mark.first + 1]:
             region = VAGUE  # "... and buildings from the south": what is said of them was said before
+        if len(self.open) > 1 and self.phrasing.is_the_beginning_of_a_way(at):
+            region = VAGUE  # "trees and grass alternate from west to east"
         region = (
             VAGUE
             if self.negated or self.phrasing.is_headed_for(at) or self.phrasing.parting(self.since, mark) is not None
@@ -304,7 +306,9 @@ class _Sentence:
         if noun in _CORNERS:
             told = (self.latest, self.corner, self.before, self.last)
             return next((place for place in told if place is not None and place.is_a_corner), VAGUE)
-        return self.latest or self.before or (mark.meaning.region if noun == "here" else self.last) or VAGUE
+        return (
+            self.topic or self.latest or self.before or (mark.meaning.region if noun == "here" else self.last) or VAGUE
+        )
 
     def _new_region(self, at: int, mark: Mark, region: Region, preposition: bool) -> None:
         """Tells whether a region stands behind classes, and which, or in front of what follows."""
