@@ -204,11 +204,11 @@ class State:
         )
         return ((row.tile_id, row.status, tuple(row.flags)) for row in self._stream(query))
 
-    def reviewed(self) -> Iterator[Caption]:
-        """Every version that a reviewer made, ordered by captioner, tile ID and version."""
-        mine = and_(_captions.c.dataset == self.campaign, _captions.c.reviewer.is_not(None))
-        query = select(*_COLUMNS).where(mine).order_by(_captions.c.captioner, *_ORDER)
-        return (_caption(row) for row in self._stream(query))
+    def reviewed(self, captioner: str) -> Iterator[list[Caption]]:
+        """The versions of each tile of which a reviewer has judged any, oldest first, ordered by tile ID."""
+        mine = and_(self._descriptions(captioner), _captions.c.reviewer.is_not(None))
+        query = select(_captions.c.tile_id).where(mine).distinct().order_by(_captions.c.tile_id)
+        return self.histories(captioner, [row.tile_id for row in self._stream(query)])
 
     def standings(self, captioner: str) -> Iterator[Standing]:
         """How the newest version of each tile stands, ordered by tile ID; a failure may be newer than what is shown."""

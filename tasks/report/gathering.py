@@ -194,13 +194,13 @@ class Gathering:
             heappushpop(self._heap, entry)
 
     def _judge(self, history: Sequence[Caption]) -> None:
-        verdicts = standing_verdicts([version for version in history if version.reviewer is not None])
+        verdicts = standing_verdicts([history])
         by_version = {version.version: version for version in history}
         for (_, _, judged), said in verdicts.items():
             if not said:
                 continue
             self._verdicts.append(said)
-            text = by_version.get(judged or 0)
+            text = by_version.get(judged)
             if text is not None and text.status in _CHECKED:
                 passed = text.status in {"accepted", "mended"}
                 self._pairs += [(passed, says == "accept") for says in said.values()]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from tasks.captions.state import Caption
-from tasks.review.verdicts import Judgement, judgement
+from tasks.review.verdicts import Judgement, judgement, verdicts_by_text
 
-Item = tuple[str, str, int | None]
+Item = tuple[str, str, int]
 """A text that was judged: captioner, tile ID and the version judged."""
 
 
@@ -32,23 +32,20 @@ class Agreement:
     kappa: float | None
 
 
-def standing_verdicts(reviewed: Iterable[Caption]) -> dict[Item, dict[str, Judgement]]:
+def standing_verdicts(histories: Iterable[Sequence[Caption]]) -> dict[Item, dict[str, Judgement]]:
     """Each judged text's verdicts by reviewer.
 
     Args:
-        reviewed: the versions that reviewers made; of a reviewer's several on one text the newest counts.
+        histories: all versions of each caption, oldest first; of a reviewer's several verdicts on one text the newest
+            counts.
     """
-    verdicts: dict[Item, dict[str, Judgement]] = defaultdict(dict)
-    for version in sorted(reviewed, key=lambda version: version.version):
-        if version.reviewer is None:
-            continue
-        item = (version.captioner, version.tile_id, version.revises)
-        says = judgement(version)
-        if says is None:
-            verdicts[item].pop(version.reviewer, None)
-        else:
-            verdicts[item][version.reviewer] = says
-    return dict(verdicts)
+    return {
+        (versions[0].captioner, versions[0].tile_id, judged): {
+            reviewer: judgement(verdict) for reviewer, verdict in verdicts.items()
+        }
+        for versions in histories
+        for judged, verdicts in verdicts_by_text(versions).items()
+    }
 
 
 def agreements(verdicts: Iterable[dict[str, Judgement]]) -> list[Agreement]:

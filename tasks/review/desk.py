@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,7 +21,7 @@ from tasks.review.agreement import agreements, disagreed, standing_verdicts
 from tasks.review.labels import Question, Verdict
 from tasks.review.queue import Entry
 from tasks.review.spans import spans
-from tasks.review.verdicts import Judgement, judged, judgement, standing, undone, verdict
+from tasks.review.verdicts import Judgement, judged, judgement, present, standing, taken_back, undone, verdict
 from tasks.statistics.patches import Counts
 
 Json = dict[str, Any]
@@ -62,7 +63,7 @@ class Desk:
 
     def queue(self, reviewer: str) -> Json:
         """The queue as a reviewer sees it: each caption with his own verdict, and whether others disagree."""
-        verdicts = standing_verdicts(self.state.reviewed())
+        verdicts = standing_verdicts(self._reviewed())
         mine = {(name, tile_id): said.get(reviewer) for (name, tile_id, _), said in verdicts.items()}
         split = disagreed(verdicts)
         return {
@@ -109,7 +110,7 @@ class Desk:
             "shares": [_share(share) for share in class_shares(counts)],
             "no_data": int(counts[0, NO_DATA]),
             "has_photograph": self.material.photograph(tile_id) is not None,
-            "history": [_version(version) for version in versions],
+            "history": _history(versions),
         }
 
     def judge(
@@ -149,8 +150,7 @@ class Desk:
 
     def verdicts(self) -> Iterator[Verdict]:
         """The verdict of each reviewer on each text that is judged now."""
-        for captioner, tile_id in self._reviewed():
-            versions = self._versions(captioner, tile_id)
+        for versions in self._reviewed():
             yield from _verdicts(versions)
 
     def questions(self) -> Iterator[Question]:
@@ -201,10 +201,9 @@ class Desk:
         """The land-cover map of a tile as a PNG."""
         return palette_png(self.material.land_cover(tile_id))
 
-    def _reviewed(self) -> list[tuple[str, str]]:
-        """Captioner and tile ID of all captions that a reviewer has judged."""
-        found = dict.fromkeys((version.captioner, version.tile_id) for version in self.state.reviewed())
-        return [(captioner, tile_id) for captioner, tile_id in found if captioner in self.recipes]
+    def _reviewed(self) -> Iterator[list[Caption]]:
+        """The versions of each caption that a reviewer has judged."""
+        return chain.from_iterable(map(self.state.reviewed, self.recipes))
 
     def _versions(self, captioner: str, tile_id: str) -> list[Caption]:
         if captioner not in self.recipes:
@@ -218,21 +217,21 @@ class Desk:
 
 
 def _verdicts(versions: Sequence[Caption]) -> Iterator[Verdict]:
-    reviewers = dict.fromkeys(version.reviewer for version in versions if version.reviewer is not None)
-    for reviewer in reviewers:
-        mine = standing(versions, reviewer)
-        says = judgement(mine) if mine else None
-        if mine is not None and says is not None and mine.revises is not None:
-            yield Verdict(
-                mine.captioner,
-                mine.tile_id,
-                mine.revises,
-                reviewer,
-                says,
-                mine.text if says == "edit" else None,
-                mine.reason,
-                mine.reviewed_at,
-            )
+    base = judged(versions)
+    if base is None:
+        return
+    for reviewer, given in present(versions).items():
+        says = judgement(given)
+        yield Verdict(
+            given.captioner,
+            given.tile_id,
+            base.version,
+            reviewer,
+            says,
+            given.text if says == "edit" else None,
+            given.reason,
+            given.reviewed_at,
+        )
 
 
 def _share(share: ClassShare) -> Json:
@@ -244,13 +243,18 @@ def _share(share: ClassShare) -> Json:
     }
 
 
-def _version(version: Caption) -> Json:
-    return {
-        "version": version.version,
-        "status": version.status,
-        "text": version.text,
-        "flags": list(version.flags),
-        "reason": version.reason,
-        "by": version.reviewer or version.model or version.captioner,
-        "at": version.reviewed_at or version.created_at,
-    }
+def _history(versions: Sequence[Caption]) -> list[Json]:
+    """The versions as people read them: what stands again was said before, so that who brought it back is told."""
+    undone_by = {number: verdict.reviewer for number, verdict in taken_back(versions).items()}
+    return [
+        {
+            "version": version.version,
+            "status": version.status,
+            "text": version.text,
+            "flags": list(version.flags),
+            "reason": "verdict taken back" if version.version in undone_by else version.reason,
+            "by": undone_by.get(version.version) or version.reviewer or version.model or version.captioner,
+            "at": version.created_at if version.version in undone_by else version.reviewed_at or version.created_at,
+        }
+        for version in versions
+    ]

@@ -2,12 +2,17 @@
 
 Reviewers judge the machine's text, each for himself: a verdict is made from the newest version that no reviewer wrote,
 so that two of them judge the same words. The newest verdict is the one that stands.
+
+Taking a verdict back puts on top what stands without it, whole, with whoever said it and when: a copy that revises the
+verdict which it takes back. Nothing else revises a verdict.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Final, Literal, get_args
 
 from tasks.captions.state import Caption, Status
@@ -21,8 +26,7 @@ JUDGEMENTS: Final[tuple[Judgement, ...]] = get_args(Judgement)
 STATUS: Final[dict[Judgement, Status]] = {"accept": "accepted", "edit": "edited", "reject": "rejected"}
 """How a caption stands after each."""
 
-UNDONE: Final = "verdict taken back"
-"""The reason of a version that takes a verdict back."""
+_SAYS: Final = {status: says for says, status in STATUS.items()}
 
 MOST_CHARACTERS: Final = 10_000
 """Longest text that an edit may leave."""
@@ -34,23 +38,54 @@ def judged(versions: Sequence[Caption]) -> Caption | None:
     Args:
         versions: all versions of one tile's caption, oldest first.
     """
-    return next((version for version in reversed(versions) if version.reviewer is None and version.text), None)
+    copies = taken_back(versions)
+    machine_made = (version for version in reversed(versions) if version.reviewer is None and version.text)
+    return next((version for version in machine_made if version.version not in copies), None)
+
+
+def taken_back(versions: Sequence[Caption]) -> dict[int, Caption]:
+    """The verdicts that were taken back, by the number of the version that does so.
+
+    Args:
+        versions: all versions of one tile's caption.
+    """
+    verdicts = {version.version: version for version in versions if version.reviewer is not None}
+    return {version.version: verdicts[version.revises] for version in versions if version.revises in verdicts}
+
+
+def verdicts_by_text(versions: Sequence[Caption]) -> dict[int, dict[str, Caption]]:
+    """The verdicts that are not taken back, by the version that was judged, then by reviewer; of several the newest.
+
+    Args:
+        versions: all versions of one tile's caption, oldest first.
+    """
+    copies = taken_back(versions)
+    found: dict[int, dict[str, Caption]] = defaultdict(dict)
+    for version in versions:
+        verdict = copies.get(version.version, version)
+        if verdict.reviewer is None or verdict.revises is None:
+            continue
+        if verdict is version:
+            found[verdict.revises][verdict.reviewer] = verdict
+        else:
+            found[verdict.revises].pop(verdict.reviewer, None)
+    return dict(found)
 
 
 def standing(versions: Sequence[Caption], reviewer: str) -> Caption | None:
     """A reviewer's verdict on the text that is judged now; None where there is none, or it was taken back."""
-    text = judged(versions)
-    for version in reversed(versions):
-        if text is not None and version.reviewer == reviewer and version.revises == text.version:
-            return None if version.reason == UNDONE else version
-    return None
+    return present(versions).get(reviewer)
 
 
-def judgement(verdict: Caption) -> Judgement | None:
-    """What a reviewer's version says; None where it takes a verdict back."""
-    if verdict.reason == UNDONE:
-        return None
-    return next((name for name, status in STATUS.items() if status == verdict.status), None)
+def present(versions: Sequence[Caption]) -> dict[str, Caption]:
+    """The verdicts on the text that is judged now, by reviewer."""
+    base = judged(versions)
+    return {} if base is None else verdicts_by_text(versions).get(base.version, {})
+
+
+def judgement(verdict: Caption) -> Judgement:
+    """What a verdict says."""
+    return _SAYS[verdict.status]
 
 
 def verdict(
@@ -84,7 +119,17 @@ def verdict(
         text = base.text
     if says == "reject" and not (reason or "").strip():
         raise InputError("a rejection needs a reason")
-    return _after(base, versions, STATUS[says], text, reviewer.strip(), (reason or "").strip() or None, now)
+    return replace(
+        base,
+        version=versions[-1].version + 1,
+        revises=base.version,
+        status=STATUS[says],
+        text=text,
+        reviewer=reviewer.strip(),
+        reviewed_at=now,
+        created_at=now,
+        reason=(reason or "").strip() or None,
+    )
 
 
 def undone(versions: Sequence[Caption], *, reviewer: str, now: str) -> Caption:
@@ -96,29 +141,10 @@ def undone(versions: Sequence[Caption], *, reviewer: str, now: str) -> Caption:
     base, mine = judged(versions), standing(versions, reviewer)
     if base is None or mine is None:
         raise InputError(f"{reviewer} has no verdict on this caption that could be taken back")
-    others = {version.reviewer for version in versions} - {None, reviewer}
-    kept = [found for other in others if other and (found := standing(versions, other))]
-    stands = max(kept, key=lambda version: version.version, default=base)
-    return _after(base, versions, stands.status, stands.text, reviewer, UNDONE, now)
+    others = [verdict for other, verdict in present(versions).items() if other != reviewer]
+    stands = max(others, key=_given_at, default=base)
+    return replace(stands, version=versions[-1].version + 1, revises=mine.version, created_at=now)
 
 
-def _after(
-    base: Caption,
-    versions: Sequence[Caption],
-    status: Status,
-    text: str | None,
-    reviewer: str,
-    reason: str | None,
-    now: str,
-) -> Caption:
-    return replace(
-        base,
-        version=versions[-1].version + 1,
-        revises=base.version,
-        status=status,
-        text=text,
-        reviewer=reviewer,
-        reviewed_at=now,
-        created_at=now,
-        reason=reason,
-    )
+def _given_at(verdict: Caption) -> tuple[datetime, int]:
+    return datetime.fromisoformat(verdict.reviewed_at or verdict.created_at), verdict.version

@@ -15,9 +15,10 @@ from tasks.errors import InputError
 from tasks.review.agreement import agreements, disagreed, kappa, standing_verdicts
 from tasks.review.labels import Question, Verdict, read_verdicts, to_jsonl, to_label_studio
 from tasks.review.queue import Standing, queue
-from tasks.review.verdicts import JUDGEMENTS, UNDONE, Judgement, judged, judgement, standing, undone, verdict
+from tasks.review.verdicts import JUDGEMENTS, Judgement, judged, judgement, standing, undone, verdict
 
 NOW = "2026-05-01T12:00:00+00:00"
+LATER = "2026-05-02T12:00:00+00:00"
 ANSWER = Caption("8_9", "gpt", "Water fills the tile.", "unchecked", NOW, model="m", request_id="r", prompt_sha256="p")
 FLAGGED = Caption(
     "8_9",
@@ -61,11 +62,25 @@ def test_two_reviewers_judge_the_same_words() -> None:
 
 def test_a_verdict_taken_back_leaves_what_stood_without_it() -> None:
     versions = take_back(say([ANSWER, FLAGGED], "ann", "accept"), "ann")
-    assert (versions[-1].status, versions[-1].text, versions[-1].reason) == ("flagged", ANSWER.text, UNDONE)
+    assert (versions[-1].status, versions[-1].text) == ("flagged", ANSWER.text)
     assert standing(versions, "ann") is None
     versions = say(say([ANSWER, FLAGGED], "ben", "edit", "Trees."), "ann", "reject", reason="wrong")
     assert take_back(versions, "ann")[-1].text == "Trees."
     assert take_back(versions, "ann")[-1].status == "edited"
+
+
+def test_what_stands_again_bears_the_name_of_whoever_said_it_and_when() -> None:
+    edited = say([ANSWER, FLAGGED], "ben", "edit", "Trees.")
+    rejected = [*edited, verdict(edited, reviewer="ann", says="reject", text=None, reason="wrong", now=LATER)]
+    versions = take_back(rejected, "ann")
+    assert (versions[-1].reviewer, versions[-1].reviewed_at, versions[-1].text) == ("ben", NOW, "Trees.")
+    assert standing(versions, "ann") is None
+    assert standing(versions, "ben") == edited[-1]
+    versions = take_back(versions, "ben")
+    assert (versions[-1].reviewer, versions[-1].reviewed_at) == (None, None), "nobody's verdict stands"
+    assert (versions[-1].status, versions[-1].reason) == ("flagged", FLAGGED.reason)
+    assert judged(versions) == FLAGGED, "a verdict that is given next is on the same version"
+    assert standing(say(versions, "ann", "accept"), "ann") is not None
 
 
 @pytest.mark.parametrize(
@@ -121,11 +136,11 @@ def test_kappa_is_symmetric_bounded_and_one_only_when_all_agree(pairs: list[tupl
 
 def test_agreement_counts_the_texts_that_both_judged_as_they_stand() -> None:
     versions = say(say([ANSWER], "ann", "accept"), "ben", "reject", reason="wrong")
-    verdicts = standing_verdicts(versions)
+    verdicts = standing_verdicts([versions])
     assert disagreed(verdicts) == {("gpt", "8_9")}
     (found,) = agreements(verdicts.values())
     assert (found.first, found.second, found.both, found.agreed) == ("ann", "ben", 1, 0)
-    verdicts = standing_verdicts(take_back(versions, "ben"))
+    verdicts = standing_verdicts([take_back(versions, "ben")])
     assert disagreed(verdicts) == set()
     assert agreements(verdicts.values()) == []
 
