@@ -71,6 +71,14 @@ def verify(history: Sequence[Caption], counts: Counts, recipe: Recipe, now: str)
     if mended is not None:
         left = tuple(names(check(mended, counts, recipe)))
         return replace(version, text=mended, status="mended", flags=left, reason=f"mended: {reason}")
-    asked = sum(one.status == "pending" and one.prompt_sha256 == caption.prompt_sha256 for one in history)
-    status: Status = "pending" if recipe != "rules" and asked < AGAIN else "flagged"
+    status: Status = "pending" if recipe != "rules" and _asked_again(history, caption) < AGAIN else "flagged"
     return replace(version, status=status, flags=found, reason=reason)
+
+
+def _asked_again(history: Sequence[Caption], caption: Caption) -> int:
+    """How often a caption was asked again under its prompt: one that is pending as before after a verdict was not."""
+    verdicts = {one.version for one in history if one.reviewer is not None}
+    return sum(
+        one.status == "pending" and one.prompt_sha256 == caption.prompt_sha256 and one.revises not in verdicts
+        for one in history
+    )

@@ -9,6 +9,7 @@ import pytest
 from tasks.captions.state import Caption, Status
 from tasks.checks.flags import Recipe
 from tasks.checks.verifying import AGAIN, verify
+from tasks.review.verdicts import undone, verdict
 from tests.checks_corpus import tiles
 
 FOREST = tiles()["forest"]
@@ -59,6 +60,19 @@ def test_a_model_is_asked_again_twice_and_then_the_caption_is_flagged() -> None:
 def test_another_prompt_is_asked_again_anew() -> None:
     history = [version(1, FAULTY), version(2, FAULTY, "pending"), version(3, FAULTY), version(4, FAULTY, "pending")]
     assert checked(*history, replace(version(5, FAULTY), prompt_sha256="other")).status == "pending"
+
+
+def test_a_verdict_that_is_taken_back_while_the_model_is_asked_again_changes_nothing() -> None:
+    history = [version(1, FAULTY)]
+    history.append(checked(*history))
+    waiting = history[-1]
+    history.append(
+        verdict(history, reviewer="ann", says="accept", text=None, reason=None, now="2026-01-02T00:00:00+00:00")
+    )
+    history.append(undone(history, reviewer="ann", now="2026-01-02T00:00:00+00:00"))
+    assert (history[-1].status, history[-1].reason) == ("pending", waiting.reason), "what the model is told"
+    history.append(version(5, FAULTY))
+    assert checked(*history).status == "pending", "it was asked again once, and twice it may be"
 
 
 def test_captions_by_rules_are_flagged_at_once() -> None:
