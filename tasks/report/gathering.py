@@ -13,7 +13,7 @@ from tasks.captions.state import Caption, Status
 from tasks.checks.checking import check
 from tasks.checks.flags import WARNINGS, Recipe, names
 from tasks.checks.verifying import shown as shown_version
-from tasks.review.agreement import Agreement, agreements, kappa, standing_verdicts
+from tasks.review.agreement import Agreement, agreements, judgements, kappa
 from tasks.review.verdicts import Judgement
 from tasks.statistics.patches import Counts
 
@@ -194,9 +194,8 @@ class Gathering:
             heappushpop(self._heap, entry)
 
     def _judge(self, history: Sequence[Caption]) -> None:
-        verdicts = standing_verdicts([history])
         by_version = {version.version: version for version in history}
-        for (_, _, judged), said in verdicts.items():
+        for judged, said in judgements(history).items():
             if not said:
                 continue
             self._verdicts.append(said)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 from tasks.captions.state import Caption
 from tasks.review.verdicts import Judgement, judgement, verdicts_by_text
-
-Item = tuple[str, str, int]
-"""A text that was judged: captioner, tile ID and the version judged."""
 
 
 @dataclass(frozen=True)
@@ -32,19 +29,16 @@ class Agreement:
     kappa: float | None
 
 
-def standing_verdicts(histories: Iterable[Sequence[Caption]]) -> dict[Item, dict[str, Judgement]]:
-    """Each judged text's verdicts by reviewer.
+def judgements(versions: Sequence[Caption]) -> dict[int, dict[str, Judgement]]:
+    """What was said of each text of a caption: by the version that was judged, then by reviewer.
 
     Args:
-        histories: all versions of each caption, oldest first; of a reviewer's several verdicts on one text the newest
-            counts.
+        versions: all versions of one tile's caption, oldest first; of a reviewer's several verdicts on one text the
+            newest counts.
     """
     return {
-        (versions[0].captioner, versions[0].tile_id, judged): {
-            reviewer: judgement(verdict) for reviewer, verdict in verdicts.items()
-        }
-        for versions in histories
-        for judged, verdicts in verdicts_by_text(versions).items()
+        text: {reviewer: judgement(verdict) for reviewer, verdict in verdicts.items()}
+        for text, verdicts in verdicts_by_text(versions).items()
     }
 
 
@@ -61,9 +55,9 @@ def agreements(verdicts: Iterable[dict[str, Judgement]]) -> list[Agreement]:
     return sorted(found, key=lambda agreement: (-agreement.both, agreement.first, agreement.second))
 
 
-def disagreed(verdicts: dict[Item, dict[str, Judgement]]) -> set[tuple[str, str]]:
-    """Captioner and tile ID of the texts of which two reviewers said different things."""
-    return {(captioner, tile_id) for (captioner, tile_id, _), said in verdicts.items() if len(set(said.values())) > 1}
+def disagreed(said: Mapping[str, Judgement]) -> bool:
+    """Whether two reviewers said different things of a text."""
+    return len(set(said.values())) > 1
 
 
 def kappa(pairs: Sequence[tuple[str, str]]) -> float | None:

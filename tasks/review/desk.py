@@ -17,7 +17,7 @@ from tasks.errors import InputError
 from tasks.landcover.classes import COLOURS, NO_DATA
 from tasks.landcover.pictures import palette_png
 from tasks.preview.cards import PARTS, ClassShare, class_shares
-from tasks.review.agreement import agreements, disagreed, standing_verdicts
+from tasks.review.agreement import agreements, disagreed, judgements
 from tasks.review.labels import Question, Verdict
 from tasks.review.queue import Entry
 from tasks.review.spans import spans
@@ -63,21 +63,28 @@ class Desk:
 
     def queue(self, reviewer: str) -> Json:
         """The queue as a reviewer sees it: each caption with his own verdict, and whether others disagree."""
-        verdicts = standing_verdicts(self._reviewed())
-        mine = {(name, tile_id): said.get(reviewer) for (name, tile_id, _), said in verdicts.items()}
-        split = disagreed(verdicts)
+        verdicts: dict[tuple[str, str], dict[str, Judgement]] = {}
+        every: list[dict[str, Judgement]] = []
+        for versions in self._reviewed():
+            said = judgements(versions)
+            every += said.values()
+            base = judged(versions)
+            if base is not None:
+                # What was said of a text that another has replaced is no verdict on that one.
+                verdicts[base.captioner, base.tile_id] = said.get(base.version, {})
         return {
             "entries": [
                 {
                     "captioner": entry.captioner,
                     "tile_id": entry.tile_id,
                     "why": entry.why,
-                    "verdict": mine.get((entry.captioner, entry.tile_id)),
-                    "disagreed": (entry.captioner, entry.tile_id) in split,
+                    "verdict": said.get(reviewer),
+                    "disagreed": disagreed(said),
                 }
                 for entry in self.entries
+                for said in [verdicts.get((entry.captioner, entry.tile_id), {})]
             ],
-            "agreement": [vars(agreement) for agreement in agreements(verdicts.values())],
+            "agreement": [vars(agreement) for agreement in agreements(every)],
         }
 
     def item(self, captioner: str, tile_id: str, reviewer: str) -> Json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,20 @@ def judge(
 ) -> dict[str, Any]:
     version = desk.item("gpt", "1_0", reviewer)["version"]
     return desk.judge("gpt", "1_0", version=version, reviewer=reviewer, says=says, text=text, reason=reason)
+
+
+def test_a_verdict_on_a_text_that_was_replaced_hides_the_new_one_from_nobody(desk: Desk) -> None:
+    judge(desk, "ben", "accept")
+    judge(desk, "ann", "reject", reason="wrong")
+    first, _ = desk.queue("ann")["entries"]
+    assert (first["verdict"], first["disagreed"]) == ("reject", True)
+    desk.state.add([replace(caption(1, "Another text."), version=4)])
+    for reviewer in ("ann", "ben"):
+        first, _ = desk.queue(reviewer)["entries"]
+        assert (first["verdict"], first["disagreed"]) == (None, False)
+        assert desk.item("gpt", "1_0", reviewer)["verdict"] is None
+    (pair,) = desk.queue("ann")["agreement"]
+    assert pair["both"] == 1, "both did judge the old text"
 
 
 def test_the_history_tells_who_took_a_verdict_back(desk: Desk) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tasks.captions.state import Caption
 from tasks.errors import InputError
-from tasks.review.agreement import agreements, disagreed, kappa, standing_verdicts
+from tasks.review.agreement import agreements, disagreed, judgements, kappa
 from tasks.review.labels import Question, Verdict, read_verdicts, to_jsonl, to_label_studio
 from tasks.review.queue import Standing, queue
 from tasks.review.verdicts import JUDGEMENTS, Judgement, judged, judgement, standing, undone, verdict
@@ -136,13 +136,13 @@ def test_kappa_is_symmetric_bounded_and_one_only_when_all_agree(pairs: list[tupl
 
 def test_agreement_counts_the_texts_that_both_judged_as_they_stand() -> None:
     versions = say(say([ANSWER], "ann", "accept"), "ben", "reject", reason="wrong")
-    verdicts = standing_verdicts([versions])
-    assert disagreed(verdicts) == {("gpt", "8_9")}
-    (found,) = agreements(verdicts.values())
+    (said,) = judgements(versions).values()
+    assert disagreed(said)
+    (found,) = agreements([said])
     assert (found.first, found.second, found.both, found.agreed) == ("ann", "ben", 1, 0)
-    verdicts = standing_verdicts([take_back(versions, "ben")])
-    assert disagreed(verdicts) == set()
-    assert agreements(verdicts.values()) == []
+    (said,) = judgements(take_back(versions, "ben")).values()
+    assert not disagreed(said)
+    assert agreements([said]) == []
 
 
 def standings(count: int) -> list[Standing]:
