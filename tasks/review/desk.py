@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, Protocol
 
@@ -21,7 +22,18 @@ from tasks.review.agreement import agreements, disagreed, judgements
 from tasks.review.labels import Question, Verdict
 from tasks.review.queue import Entry
 from tasks.review.spans import spans
-from tasks.review.verdicts import Judgement, judged, judgement, present, standing, taken_back, undone, verdict
+from tasks.review.verdicts import (
+    Judgement,
+    is_new,
+    judged,
+    judgement,
+    present,
+    restated,
+    standing,
+    taken_back,
+    undone,
+    verdict,
+)
 from tasks.statistics.patches import Counts
 
 Json = dict[str, Any]
@@ -136,14 +148,8 @@ class Desk:
         Raises:
             InputError: the verdict lacks something, or the caption is another one by now.
         """
-
-        def make(versions: Sequence[Caption]) -> Caption:
-            base = judged(versions)
-            if base is None or base.version != version:
-                raise InputError("this caption was replaced while you read it; look at the new text, then judge that")
-            return verdict(versions, reviewer=reviewer, says=says, text=text, reason=reason, now=self.now())
-
-        self._keep(captioner, tile_id, make)
+        given = Verdict(captioner, tile_id, version, reviewer, says, text, reason)
+        self._keep(captioner, tile_id, lambda versions: _made(versions, given, self.now()))
         return self.item(captioner, tile_id, reviewer)
 
     def undo(self, captioner: str, tile_id: str, reviewer: str) -> Json:
@@ -177,29 +183,20 @@ class Desk:
                 )
 
     def take_in(self, verdicts: Iterable[Verdict]) -> Json:
-        """Keeps verdicts that were given elsewhere; those that stand here already change nothing.
+        """Keeps verdicts that were given elsewhere, each with its own time: the newest stands, whenever it is brought.
 
         Returns:
-            ``kept``, ``known``, and ``refused``: what could not be kept, with the reason.
+            ``kept``; ``known``, those that are here already, or whose reviewer has said something newer here; and
+            ``refused``: what could not be kept, with the reason.
         """
         kept = known = 0
         refused: list[str] = []
         for given in verdicts:
             try:
-                mine = standing(self._versions(given.captioner, given.tile_id), given.reviewer)
-                if mine and judgement(mine) == given.verdict and given.text in {None, mine.text}:
+                if self._take_in(given):
+                    kept += 1
+                else:
                     known += 1
-                    continue
-                self.judge(
-                    given.captioner,
-                    given.tile_id,
-                    version=given.version,
-                    reviewer=given.reviewer,
-                    says=given.verdict,
-                    text=given.text,
-                    reason=given.reason,
-                )
-                kept += 1
             except InputError as error:
                 refused.append(f"{given.captioner} {given.tile_id}: {error}")
         return {"kept": kept, "known": known, "refused": refused}
@@ -217,10 +214,47 @@ class Desk:
             raise InputError(f"no captioner is called {captioner!r}")
         return self.state.history(captioner, tile_id)
 
-    def _keep(self, captioner: str, tile_id: str, make: Callable[[Sequence[Caption]], Caption]) -> None:
-        """Adds a version; of two who write at once, the second makes his from what the first left."""
-        while not self.state.add([make(self._versions(captioner, tile_id))]):
-            pass
+    def _take_in(self, given: Verdict) -> bool:
+        """Keeps a verdict if it says anything new, and puts the newest one on top again."""
+        place = given.captioner, given.tile_id
+        now = self.now()
+        given_at = _given_at(given, now)
+
+        def make(versions: Sequence[Caption]) -> Caption | None:
+            made = replace(_made(versions, given, now), reviewed_at=given_at)
+            return made if is_new(versions, made) else None
+
+        if not self._keep(*place, make):
+            return False
+        self._keep(*place, lambda versions: restated(versions, now))
+        return True
+
+    def _keep(self, captioner: str, tile_id: str, make: Callable[[Sequence[Caption]], Caption | None]) -> bool:
+        """Adds a version, if any is made; of two who write at once, the second makes his from what the first left."""
+        while (made := make(self._versions(captioner, tile_id))) is not None:
+            if self.state.add([made]):
+                return True
+        return False
+
+
+def _made(versions: Sequence[Caption], given: Verdict, now: str) -> Caption:
+    """The version that a verdict makes of the text that it was given on."""
+    base = judged(versions)
+    if base is not None and base.version != given.version:
+        raise InputError("this caption was replaced while you read it; look at the new text, then judge that")
+    return verdict(versions, reviewer=given.reviewer, says=given.verdict, text=given.text, reason=given.reason, now=now)
+
+
+def _given_at(given: Verdict, now: str) -> str:
+    """When a verdict was given: now where it does not say, and never later, as by a clock that runs ahead."""
+    if given.reviewed_at is None:
+        return now
+    try:
+        when = datetime.fromisoformat(given.reviewed_at)
+        when = when.replace(tzinfo=when.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise InputError(f"`reviewed_at` is {given.reviewed_at!r}; expected a time as ISO 8601 has it") from None
+    return min(when, datetime.fromisoformat(now)).isoformat()
 
 
 def _verdicts(versions: Sequence[Caption]) -> Iterator[Verdict]:

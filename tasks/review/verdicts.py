@@ -142,9 +142,54 @@ def undone(versions: Sequence[Caption], *, reviewer: str, now: str) -> Caption:
     if base is None or mine is None:
         raise InputError(f"{reviewer} has no verdict on this caption that could be taken back")
     others = [verdict for other, verdict in present(versions).items() if other != reviewer]
-    stands = max(others, key=_given_at, default=base)
+    stands = max(others, key=_order, default=base)
     return replace(stands, version=versions[-1].version + 1, revises=mine.version, created_at=now)
 
 
-def _given_at(verdict: Caption) -> tuple[datetime, int]:
-    return datetime.fromisoformat(verdict.reviewed_at or verdict.created_at), verdict.version
+def is_new(versions: Sequence[Caption], brought: Caption) -> bool:
+    """Whether a verdict from elsewhere says anything: what its reviewer has said or taken back since outlasts it.
+
+    Args:
+        versions: all versions of one tile's caption, oldest first.
+        brought: the version that the verdict would make, with its own time.
+    """
+    stands = standing(versions, brought.reviewer or "")
+    if stands is not None and _says(stands) == _says(brought):
+        return False
+    said = [one for one in versions if (one.reviewer, one.revises) == (brought.reviewer, brought.revises)]
+    if any((_says(one), one.reviewed_at) == (_says(brought), brought.reviewed_at) for one in said):
+        return False
+    numbers = {one.version for one in said}
+    since = [_given_at(one) for one in said] + [_time(one.created_at) for one in versions if one.revises in numbers]
+    return all(_given_at(brought) >= time for time in since)
+
+
+def restated(versions: Sequence[Caption], now: str) -> Caption | None:
+    """The version that puts the newest verdict on top of an older one; None where that is not needed.
+
+    Args:
+        versions: all versions of one tile's caption, oldest first.
+        now: ISO 8601 in UTC.
+    """
+    verdicts = present(versions).values()
+    newest = max(verdicts, key=_order, default=None)
+    top = versions[-1]
+    if newest is None or newest is top or top not in verdicts:
+        return None
+    return replace(newest, version=top.version + 1, created_at=now)
+
+
+def _says(verdict: Caption) -> tuple[Status, str | None, str | None]:
+    return verdict.status, verdict.text, verdict.reason
+
+
+def _order(verdict: Caption) -> tuple[datetime, int]:
+    return _given_at(verdict), verdict.version
+
+
+def _given_at(verdict: Caption) -> datetime:
+    return _time(verdict.reviewed_at or verdict.created_at)
+
+
+def _time(written: str) -> datetime:
+    return datetime.fromisoformat(written)
