@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -81,13 +81,15 @@ class _Tiles:
 
     def counts(self, tile_id: str) -> Counts:
         """Its statistics (6, 12)."""
-        if tile_id not in self._counts:
-            raise InputError(f"tile {tile_id} is not in the queue")
-        return self._counts[tile_id]
+        if tile_id in self._counts:
+            return self._counts[tile_id]
+        if tile_id not in self._all_counts:
+            raise InputError(f"tile {tile_id} has no statistics")
+        return self._all_counts[tile_id]
 
     def place(self, tile_id: str) -> str | None:
         """Its centre, for people; None without georeference."""
-        row = self._tiles.slice(self._rows[tile_id], 1).to_pylist()[0]
+        row = self._row(tile_id).to_pylist()[0]
         return None if row["lon"] is None else position(row["lon"], row["lat"])
 
     def photograph(self, tile_id: str) -> bytes | None:
@@ -98,9 +100,21 @@ class _Tiles:
             return stream.read()
 
     def _read_land_cover(self, tile_id: str) -> NDArray[np.uint8]:
+        return next(self._found.maps(self._row(tile_id)))[1]
+
+    def _row(self, tile_id: str) -> pa.Table:
         if tile_id not in self._rows:
             raise InputError(f"tile {tile_id} is not in the queue")
-        return next(self._found.maps(self._tiles.slice(self._rows[tile_id], 1)))[1]
+        return self._tiles.slice(self._rows[tile_id], 1)
+
+    @cached_property
+    def _all_counts(self) -> dict[str, Counts]:
+        """The counts of every tile: a text that is brought back may be one outside the queue."""
+        return {
+            tile_id: each
+            for ids, counts in all_counts(self._dataset)
+            for tile_id, each in zip(ids.to_pylist(), counts, strict=True)
+        }
 
 
 def _desk(config: Campaign, state: State, dataset: Place, sample: int, seed: int) -> Desk:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain
 from typing import Any, Protocol
 
@@ -123,7 +124,7 @@ class Desk:
             "reason": mine.reason if mine else None,
             "flags": list(base.flags),
             "spans": [vars(span) for span in spans(text, counts, self.recipes[captioner])],
-            "found": names(check(text, counts.tolist(), self.recipes[captioner])),
+            "found": self._found(captioner, tile_id, text),
             "colours": ["#{:02x}{:02x}{:02x}".format(*colour) for colour in COLOURS],
             "parts": list(PARTS),
             "shares": [_share(share) for share in class_shares(counts)],
@@ -149,7 +150,7 @@ class Desk:
             InputError: the verdict lacks something, or the caption is another one by now.
         """
         given = Verdict(captioner, tile_id, version, reviewer, says, text, reason)
-        self._keep(captioner, tile_id, lambda versions: _made(versions, given, self.now()))
+        self._keep(captioner, tile_id, lambda versions: self._made(versions, given, self.now()))
         return self.item(captioner, tile_id, reviewer)
 
     def undo(self, captioner: str, tile_id: str, reviewer: str) -> Json:
@@ -221,7 +222,7 @@ class Desk:
         given_at = _given_at(given, now)
 
         def make(versions: Sequence[Caption]) -> Caption | None:
-            made = replace(_made(versions, given, now), reviewed_at=given_at)
+            made = replace(self._made(versions, given, now), reviewed_at=given_at)
             return made if is_new(versions, made) else None
 
         if not self._keep(*place, make):
@@ -229,20 +230,31 @@ class Desk:
         self._keep(*place, lambda versions: restated(versions, now))
         return True
 
+    def _made(self, versions: Sequence[Caption], given: Verdict, now: str) -> Caption:
+        """The version that a verdict makes of the text that it was given on."""
+        base = judged(versions)
+        if base is not None and base.version != given.version:
+            raise InputError("this caption was replaced while you read it; look at the new text, then judge that")
+        return verdict(
+            versions,
+            reviewer=given.reviewer,
+            says=given.verdict,
+            text=given.text,
+            reason=given.reason,
+            now=now,
+            found=partial(self._found, given.captioner, given.tile_id),
+        )
+
+    def _found(self, captioner: str, tile_id: str, text: str) -> list[str]:
+        """The flags that the checks raise in a text."""
+        return names(check(text, self.material.counts(tile_id).tolist(), self.recipes[captioner]))
+
     def _keep(self, captioner: str, tile_id: str, make: Callable[[Sequence[Caption]], Caption | None]) -> bool:
         """Adds a version, if any is made; of two who write at once, the second makes his from what the first left."""
         while (made := make(self._versions(captioner, tile_id))) is not None:
             if self.state.add([made]):
                 return True
         return False
-
-
-def _made(versions: Sequence[Caption], given: Verdict, now: str) -> Caption:
-    """The version that a verdict makes of the text that it was given on."""
-    base = judged(versions)
-    if base is not None and base.version != given.version:
-        raise InputError("this caption was replaced while you read it; look at the new text, then judge that")
-    return verdict(versions, reviewer=given.reviewer, says=given.verdict, text=given.text, reason=given.reason, now=now)
 
 
 def _given_at(given: Verdict, now: str) -> str:

@@ -10,7 +10,7 @@ verdict which it takes back. Nothing else revises a verdict.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final, Literal, get_args
@@ -89,7 +89,14 @@ def judgement(verdict: Caption) -> Judgement:
 
 
 def verdict(
-    versions: Sequence[Caption], *, reviewer: str, says: Judgement, text: str | None, reason: str | None, now: str
+    versions: Sequence[Caption],
+    *,
+    reviewer: str,
+    says: Judgement,
+    text: str | None,
+    reason: str | None,
+    now: str,
+    found: Callable[[str], Iterable[str]],
 ) -> Caption:
     """The version that a verdict makes.
 
@@ -100,6 +107,7 @@ def verdict(
         text: the text that an edit leaves.
         reason: why; needed to reject.
         now: ISO 8601 in UTC.
+        found: the flags that the checks raise in an edited text.
 
     Raises:
         InputError: there is nothing to judge, an edit changes nothing, or a rejection has no reason.
@@ -125,6 +133,7 @@ def verdict(
         revises=base.version,
         status=STATUS[says],
         text=text,
+        flags=tuple(found(text)) if says == "edit" and text else base.flags,
         reviewer=reviewer.strip(),
         reviewed_at=now,
         created_at=now,

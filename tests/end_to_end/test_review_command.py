@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import signal
@@ -53,6 +54,23 @@ def test_it_tells_its_address_and_what_was_judged_is_in_the_dataset(earthscribe:
     judged = [(row["tile_id"], row["status"], row["reason"]) for row in rows if row["reviewer"] == "ann"]
     assert judged == [(entry["tile_id"], "rejected", "too dry")]
     assert "passed by the checks" in (folder / "dataset" / "report.html").read_text("utf-8")
+
+
+def test_a_verdict_is_brought_back_on_a_tile_outside_the_queue(earthscribe: Commands, folder: Path) -> None:
+    captions = folder / "dataset" / "captions" / "rules.parquet"
+    caption = next(row for row in pq.read_table(captions).to_pylist() if row["status"] == "accepted")
+    given = {name: caption[name] for name in ("captioner", "tile_id", "version")}
+    given |= {"reviewer": "ann", "verdict": "edit", "text": "Possibly trees."}
+    with served(earthscribe, folder, "--sample", 0) as (_, address):
+        assert httpx.get(f"{address}api/queue", params={"reviewer": "ann"}).json()["entries"] == []
+        headers = {"X-Earthscribe": "review"}
+        brought = httpx.post(f"{address}api/import", content=json.dumps(given), headers=headers)
+        assert brought.json() == {"kept": 1, "known": 0, "refused": []}
+        place = {name: given[name] for name in ("captioner", "tile_id", "reviewer")}
+        assert "not in the queue" in httpx.get(f"{address}api/item", params=place).json()["error"]
+    (edited,) = (row for row in pq.read_table(captions).to_pylist() if row["reviewer"] == "ann")
+    assert (edited["status"], edited["text"]) == ("edited", "Possibly trees.")
+    assert {"forbidden-word", "length"} <= set(edited["flags"])
 
 
 def test_on_an_address_that_others_reach_it_tells_a_token(earthscribe: Commands, folder: Path) -> None:

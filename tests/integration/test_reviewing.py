@@ -44,6 +44,14 @@ def judge(
     return desk.judge("gpt", "1_0", version=version, reviewer=reviewer, says=says, text=text, reason=reason)
 
 
+def test_an_edited_text_is_checked(desk: Desk) -> None:
+    edited = judge(desk, "ann", "edit", text="Snowy glaciers possibly fill the tile.")
+    assert edited["history"][-1]["flags"] == edited["found"]
+    assert {"absent-class:snow", "forbidden-word"} <= set(edited["found"])
+    (shown, *_) = desk.state.current("gpt")
+    assert list(shown.flags) == edited["found"]
+
+
 def test_a_verdict_on_a_text_that_was_replaced_hides_the_new_one_from_nobody(desk: Desk) -> None:
     judge(desk, "ben", "accept")
     judge(desk, "ann", "reject", reason="wrong")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -34,10 +35,15 @@ FLAGGED = Caption(
 )
 
 
+def found(text: str) -> list[str]:
+    """What a check of a text raises."""
+    return ["length"] if len(text.split()) < 3 else []
+
+
 def say(
     versions: Sequence[Caption], who: str, says: Judgement, text: str | None = None, reason: str | None = None
 ) -> list[Caption]:
-    return [*versions, verdict(versions, reviewer=who, says=says, text=text, reason=reason, now=NOW)]
+    return [*versions, verdict(versions, reviewer=who, says=says, text=text, reason=reason, now=NOW, found=found)]
 
 
 def take_back(versions: Sequence[Caption], who: str) -> list[Caption]:
@@ -50,6 +56,15 @@ def test_a_verdict_is_a_further_version_of_the_text_that_was_judged() -> None:
     assert (made.version, made.revises, made.status, made.text) == (3, 2, "edited", "Trees fill the tile.")
     assert (made.reviewer, made.reviewed_at, made.model) == ("ann", NOW, "m")
     assert versions[:2] == [ANSWER, FLAGGED]
+
+
+def test_an_edited_text_has_its_own_flags_and_a_judged_one_those_that_it_had() -> None:
+    versions = say([ANSWER, FLAGGED], "ann", "edit", "Trees.")
+    assert versions[-1].flags == ("length",)
+    assert say(versions, "ann", "edit", "Trees fill the tile.")[-1].flags == ()
+    versions = say(versions, "ben", "reject", reason="wrong")
+    assert versions[-1].flags == FLAGGED.flags
+    assert take_back(versions, "ben")[-1].flags == ("length",)
 
 
 def test_two_reviewers_judge_the_same_words() -> None:
@@ -71,8 +86,8 @@ def test_a_verdict_taken_back_leaves_what_stood_without_it() -> None:
 
 def test_what_stands_again_bears_the_name_of_whoever_said_it_and_when() -> None:
     edited = say([ANSWER, FLAGGED], "ben", "edit", "Trees.")
-    rejected = [*edited, verdict(edited, reviewer="ann", says="reject", text=None, reason="wrong", now=LATER)]
-    versions = take_back(rejected, "ann")
+    rejected = replace(say(edited, "ann", "reject", reason="wrong")[-1], reviewed_at=LATER, created_at=LATER)
+    versions = take_back([*edited, rejected], "ann")
     assert (versions[-1].reviewer, versions[-1].reviewed_at, versions[-1].text) == ("ben", NOW, "Trees.")
     assert standing(versions, "ann") is None
     assert standing(versions, "ben") == edited[-1]

@@ -66,10 +66,9 @@ def test_a_verdict_that_is_taken_back_while_the_model_is_asked_again_changes_not
     history = [version(1, FAULTY)]
     history.append(checked(*history))
     waiting = history[-1]
-    history.append(
-        verdict(history, reviewer="ann", says="accept", text=None, reason=None, now="2026-01-02T00:00:00+00:00")
-    )
-    history.append(undone(history, reviewer="ann", now="2026-01-02T00:00:00+00:00"))
+    now = "2026-01-02T00:00:00+00:00"
+    history.append(verdict(history, reviewer="ann", says="accept", text=None, reason=None, now=now, found=lambda _: ()))
+    history.append(undone(history, reviewer="ann", now=now))
     assert (history[-1].status, history[-1].reason) == ("pending", waiting.reason), "what the model is told"
     history.append(version(5, FAULTY))
     assert checked(*history).status == "pending", "it was asked again once, and twice it may be"
