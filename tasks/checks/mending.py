@@ -1,7 +1,9 @@
 """What can be mended in a caption without asking again: talk of other images.
 
-An image's ordinal becomes "this image", a clause or sentence that compares with other images is cut, and so is a
-leading "Similarly,". A mended caption says of every class what it said before, and passes all checks, or there is none.
+The ordinal of the image itself becomes "this image", a clause or sentence that compares with other images is cut, and
+so is a leading "Similarly,". A clause that would hang in the air then, or speak of something else, goes with its
+sentence, and where it is unclear which image is meant nothing is mended. A mended caption says of every class what it
+said before, and passes all checks, or there is none.
 """
 
 from __future__ import annotations
@@ -12,26 +14,55 @@ from collections.abc import Sequence
 from tasks.checks.checking import check
 from tasks.checks.facts import Counts
 from tasks.checks.flags import Flag, Recipe
+from tasks.checks.settings import settings
+from tasks.checks.words import comparing_start
 from tasks.wording.reading import Reading, read
 from tasks.wording.regions import Extent
 from tasks.wording.tokens import tokenise
 from tasks.wording.vocabulary import Kind, grammar
 
 _THING = r"(?:image|scene|picture|tile|map|photo(?:graph)?|frame)"
+_COUNTS = (
+    ("first", "1st", "1", "one", "i"),
+    ("second", "2nd", "2", "two", "ii"),
+    ("third", "3rd", "3", "three", "iii"),
+    ("fourth", "4th", "4", "four", "iv"),
+)
 _ORDINAL = r"(?:first|second|third|fourth|1st|2nd|3rd|4th|last|final|next|following|subsequent)"
 _NUMBER = r"(?:\d|one|two|three|four|I{1,3}|IV)"
 _NUMBERED = rf"{_THING}\s*(?:no\.?\s|number\s|#)?\s*{_NUMBER}"
 _LABEL = re.compile(rf"\A\W*(?:(?:the\s+)?{_ORDINAL}\s+{_THING}|{_NUMBERED})\W*[:–—]\s*", re.IGNORECASE)
 _COUNTED = re.compile(
-    rf"\b(?:(?:the|this)\s+)?(?:{_ORDINAL}(?:\s+and\s+(?:last|final))?\s+(?P<thing>{_THING})\b(?!s)"
-    rf"|(?P<other>{_THING})\s*(?:no\.?\s|number\s|#)?\s*{_NUMBER}\b)",
+    rf"\b(?:(?:the|this)\s+)?(?:(?P<ordinal>{_ORDINAL})(?:\s+and\s+(?:last|final))?\s+(?P<thing>{_THING})\b(?!s)"
+    rf"|(?P<other>{_THING})\s*(?:no\.?\s|number\s|#)?\s*(?P<number>{_NUMBER})\b(?:\s+of\s+{_NUMBER}\b)?)",
     re.IGNORECASE,
 )
-_ANOTHER = re.compile(
-    r"\b(?:unlike|like|to|with|than|than in|as in|as with|as on|from|of|and|or|resembl\w+|echo\w+|mirror\w+)\s+\Z",
+_OPENING = re.compile(r"\A\W*(?:overall,\s+)?(?:(?:in|within|across|throughout|for)\s+)?\Z", re.IGNORECASE)
+"""Before the ordinal of the image that a sentence is about."""
+
+_THIS_ONE = re.compile(r"\bthis one\b", re.IGNORECASE)
+_THIS = re.compile(rf"\b(?:here|this (?:one|{_THING}))\b", re.IGNORECASE)
+"""Beside an image's ordinal: that one is another image."""
+
+_WITHIN = re.compile(
+    r"\b(?:in|within|across|throughout|over|through|dominates?|covers?|fills?|cross(?:es)?"
+    r"|(?:theme|subject|part|half|side|edge|corner|quadrant|quarter|cent(?:er|re)|middle|rest|most) of)\s+\Z",
     re.IGNORECASE,
 )
-"""Before an image's ordinal: it is another image's."""
+_COMPARED = re.compile(
+    r"\b(?:than|as|like|unlike|alike|same|similar\w*|compar\w*|contrast\w*|differ\w*|resembl\w*|echo\w*|mirror\w*"
+    r"|match\w*|repeat\w*|shared?|shares|also|too|again|both|another|other|opposed|relative|absent|whereas"
+    r"|more|less|fewer|that|those|was|were|had)\b",
+    re.IGNORECASE,
+)
+"""Beside an image's ordinal within a sentence: it may be another image."""
+
+_APART = re.compile(
+    rf"\A(This {_THING})"
+    r"(?:,\s+(?:however|too|also|likewise|similarly|again|meanwhile|conversely|(?:in|by) (?:contrast|comparison)"
+    r"|on the other hand),|\s+(?:also|again|likewise|similarly))(?=\s)"
+)
+"""What sets an image apart from others that are not named."""
 
 _LARGER = (
     r"(?:more|less|fewer|wider|larger|smaller|denser|bigger|greater|higher|lower|sparser|narrower|thicker|broader)"
@@ -44,7 +75,7 @@ _COMPARES = re.compile(
     re.IGNORECASE,
 )
 _LEFTOVER = re.compile(
-    rf"\b{_LARGER} *(?:[.,;]|here\b|\Z)|\b(?:more|less|fewer) \w+ *[.,;]"
+    rf"\b{_LARGER} *(?:[.,;]|here\b|\Z)|(?<!such )\bas \w+ *(?:[.,;]|\Z)|\b(?:more|less|fewer) \w+ *[.,;]"
     rf"|\b(?:far|much|slightly|somewhat|considerably|noticeably|even) (?:{_LARGER}|[a-z]{{3,}}er)\b"
     rf"|\b(?:is|are|has|have|shows?|with|holds?|contains?|features?) (?:much |far |a )?{_LARGER}\b"
     r"|\b(?:no exception|the same|too|the (?:most|least) \w+|as well|again|also|instead|(?:in )?common|alike|differ\w*"
@@ -54,27 +85,22 @@ _LEFTOVER = re.compile(
 """What makes no sense, or another sense, without the other half of a comparison."""
 
 _UNFINISHED = frozenset(
-    {
-        "is",
-        "are",
-        "has",
-        "have",
-        "being",
-        "having",
-        "was",
-        "were",
-        "looks",
-        "look",
-        "seems",
-        "seem",
-        "remains",
-        "remain",
-    }
-    | {"shows", "show", "holds", "hold", "contains", "contain", "features", "covers", "cover", "a", "an", "the", "with"}
-    | {"and", "or", "but", "of", "in", "on", "at", "to", "by", "far", "much", "very", "slightly", "somewhat", "even"}
+    {"is", "are", "has", "have", "was", "were", "being", "having", "looks", "look", "seems", "seem"}
+    | {"remains", "remain", "shows", "show", "holds", "hold", "contains", "contain", "features", "covers", "cover"}
+    | {"a", "an", "the", "with", "and", "or", "but", "as", "than", "so", "just", "of", "in", "on", "at", "to", "by"}
+    | {"far", "much", "very", "slightly", "somewhat", "even"}
 )
 """Words with which no sentence ends."""
 
+_HANGS = re.compile(r"(?:(?:in |of |to |from )?(?:where|which|whom?|whose|when)|while|[a-z]+ed)\b", re.IGNORECASE)
+"""What begins so says more of what stands before."""
+
+_PARTICIPLE = re.compile(r"[a-z]+ing\b", re.IGNORECASE)
+_OF_A_CLAUSE = re.compile(rf"(?:with|and|but|or|so)\b|{_PARTICIPLE.pattern}", re.IGNORECASE)
+"""What begins so needs a clause before it."""
+
+_ADVERBIAL = re.compile(r"(?:in|on|at|to|along|across|near|towards?|throughout|within|here)\b", re.IGNORECASE)
+_OF_ITSELF = re.compile(r"(?:it|its|they|their)\b", re.IGNORECASE)
 _PRONOUN = re.compile(rf"(?:it|its|they|their|these|those|here|there|this)\b(?! {_THING}\b)", re.IGNORECASE)
 _MAIN_VERBS = (Kind.VERB, Kind.LEADS)
 
@@ -91,10 +117,7 @@ def mend(text: str, counts: Counts, recipe: Recipe, flags: Sequence[Flag]) -> st
     errors = {flag.code for flag in flags if flag.is_error}
     if errors != {"cross-image"}:
         return None
-    mended = _without_start(text, flags)
-    mended = _LABEL.sub("", mended)
-    mended = _COUNTED.sub(_as_this, mended)
-    shorter = _sentences_without_comparison(mended, counts, recipe)
+    shorter = _sentences_without_comparison(_without_start(text, recipe), counts, recipe)
     mended = _tidy(shorter) if shorter else ""
     if not mended or mended == text or not same_facts(read(text), read(mended)):
         return None
@@ -120,38 +143,52 @@ def _facts(reading: Reading) -> tuple[object, ...]:
     return there, denied, placed, leading, sizes
 
 
-def _as_this(match: re.Match[str]) -> str:
-    """An image's ordinal as "this image", unless it is another image that is spoken of."""
-    if _ANOTHER.search(match.string, 0, match.start()):
-        return match.group()
-    return f"this {(match['thing'] or match['other']).lower()}"
-
-
-def _without_start(text: str, flags: Sequence[Flag]) -> str:
-    """The text without a first word that compares, as in "Similarly, "."""
-    start = len(text) - len(text.lstrip())
-    end = next((flag.end for flag in flags if flag.code == "cross-image" and flag.start == start), start)
-    rest = text[end:].lstrip()
-    return rest[1:].lstrip() if end > start and rest.startswith(",") else text
+def _without_start(text: str, recipe: Recipe) -> str:
+    """The text without a first word that compares, as in "Similarly, ", and without a label."""
+    end = next((flag.end for flag in comparing_start(tokenise(text), settings(recipe))), 0)
+    return _LABEL.sub("", text[end:].lstrip(" ,") if end else text)
 
 
 def _sentences_without_comparison(text: str, counts: Counts, recipe: Recipe) -> str | None:
     """The text without clauses or sentences that still speak of other images; None where it would not hold then."""
     tokens = tokenise(text)
     kept: list[str] = []
+    own: set[object] = set()
     cut = False
     for first, end in tokens.sentences:
         start, stop = tokens.span(first, end - 1)
         sentence = text[start:stop]
         if cut and _PRONOUN.match(sentence):
             return None  # what it stands for has gone
+        sentence, image = _as_this(sentence)
+        own |= {image} - {None}
         cut = False
         if _speaks_of_images(sentence, counts, recipe):
             sentence = _without_clause(sentence, counts, recipe) or ""
             cut = not sentence or bool(_LEFTOVER.search(sentence)) or _speaks_of_images(sentence, counts, recipe)
+            if not kept and _OF_ITSELF.match(sentence):
+                return None  # the image that it stands for has not been named
         if not cut:
             kept.append(sentence[0].upper() + sentence[1:])
+    if len(own) > 1 or (own and _THIS_ONE.search(text)):
+        return None  # several images are described
     return " ".join(kept)
+
+
+def _as_this(sentence: str) -> tuple[str, object]:
+    """A sentence with "this image" for the ordinal of its own image, and which one that is; None where it has none."""
+    found = list(_COUNTED.finditer(sentence))
+    if not found or _THIS.search(_COUNTED.sub("", sentence)):
+        return sentence, None
+    match = found[0]
+    alone = len(found) == 1 and not _COMPARED.search(sentence) and _WITHIN.search(sentence, 0, match.start())
+    if not alone and not _OPENING.match(sentence[: match.start()]):
+        return sentence, None
+    thing = (match["thing"] or match["other"]).lower()
+    this = f"{'this' if sentence[: match.start()].strip() else 'This'} {thing}"
+    number = (match["ordinal"] or match["number"]).lower()
+    image = next((counted for counted in _COUNTS if number in counted), number)
+    return _APART.sub(r"\1", sentence[: match.start()] + this + sentence[match.end() :]), image
 
 
 def _speaks_of_images(sentence: str, counts: Counts, recipe: Recipe) -> bool:
@@ -160,18 +197,42 @@ def _speaks_of_images(sentence: str, counts: Counts, recipe: Recipe) -> bool:
 
 def _without_clause(sentence: str, counts: Counts, recipe: Recipe) -> str | None:
     """A sentence without the parts between commas that speak of other images, or without what compares in them."""
-    pieces = re.split(r"(?<=[,;])\s+", sentence)
     ending = sentence[-1] if sentence[-1] in ".!?" else ""
     kept: list[str] = []
-    for piece in pieces:
+    cut = False
+    for piece in re.split(r"(?<=[,;])\s+", sentence):
         if not _speaks_of_images(piece, counts, recipe):
+            if cut and not _follows(piece, kept):
+                return None
+            if cut and kept and not _is_a_clause(kept[-1]) and _begins_with_a_verb(piece):
+                kept[-1] = kept[-1].rstrip(" ,;")
             kept.append(piece)
-        elif (compares := _COMPARES.search(piece)) and compares.start() > 0 and _is_a_clause(piece[: compares.start()]):
+            cut = False
+            continue
+        if cut and _HANGS.match(piece):
+            return None
+        cut = True
+        if (compares := _COMPARES.search(piece)) and compares.start() > 0 and _is_a_clause(piece[: compares.start()]):
             kept.append(piece[: compares.start()].rstrip() + ("," if piece.endswith(",") else ""))
         elif read(piece).mentions:
             return None
     rest = " ".join(kept).rstrip(" ,;.!?")
     return f"{rest}{ending}" if _is_a_clause(rest) else None
+
+
+def _follows(piece: str, kept: Sequence[str]) -> bool:
+    """Whether a piece of a sentence can stand right behind what is kept of it, without what stood between."""
+    if _HANGS.match(piece):
+        return False
+    if not kept:
+        is_main = _is_a_clause(piece) and not _begins_with_a_verb(piece)
+        return not _OF_A_CLAUSE.match(piece) and (is_main or bool(_ADVERBIAL.match(piece)))
+    return not (_begins_with_a_verb(piece) and _is_a_clause(" ".join(kept))) or _PARTICIPLE.match(piece) is not None
+
+
+def _begins_with_a_verb(piece: str) -> bool:
+    words = tokenise(piece).words
+    return any(first == 0 and meaning.kind in _MAIN_VERBS for first, _, meaning in grammar().vocabulary.found(words))
 
 
 def _is_a_clause(piece: str) -> bool:

@@ -52,6 +52,69 @@ def test_a_clean_caption_is_not_mended() -> None:
     assert mend(ORDINARY, tiles()["forest"], "vision", ()) is None
 
 
+LAID_OUT = "Trees cover most of the land, with crops in the lower right and water in the lower left of the tile."
+
+
+def mended(text: str) -> str | None:
+    """A caption of a wooded tile with its talk of other images taken out."""
+    wood = {"tree": 100}
+    corners = {"bottom_left": {"tree": 60, "water": 40}, "bottom_right": {"crop": 100}}
+    counts = counts_of(
+        {"top_left": wood, "top_right": wood, **corners, "middle": {"tree": 60, "crop": 20, "water": 20}}
+    )
+    return mend(text, counts, "vision", check(text, counts, "vision"))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "The third image is mostly forest.",
+        "The third image, however, is mostly forest.",
+        "The third image, too, is mostly forest.",
+        "The third image, in contrast, is mostly forest.",
+        "The third image, similar to the first, is mostly forest.",
+        "The third image, like the previous ones, is mostly forest.",
+        "The third image, which is similar to the second image, is mostly forest.",
+        "Image 3 of 4 is mostly forest.",
+        "The third image is mostly forest in contrast to the water in the first image.",
+    ],
+)
+@pytest.mark.parametrize("before", ["", f"{LAID_OUT} ", "Similarly, "])
+def test_an_ordinal_becomes_this_image(said: str, before: str) -> None:
+    kept = before.removeprefix("Similarly, ")
+    assert mended(f"{before}{said} {LAID_OUT}") == f"{kept}This image is mostly forest. {LAID_OUT}"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "The trees are larger than those in the first image.",
+        "This is the same as the first image.",
+        "The forest is as dense as in the first image.",
+        "Unlike the first image, with its trees, this one is calm.",
+    ],
+)
+def test_a_sentence_goes_with_its_comparison_where_nothing_is_left_of_it(said: str) -> None:
+    assert mended(f"{LAID_OUT} {said} {LAID_OUT}") == f"{LAID_OUT} {LAID_OUT}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Water lies in the bottom left, as opposed to the first image, where it lies in the top right. Trees cover most"
+        " of the land and crops fill the bottom right.",
+        f"The first image shows a forest. The second image shows a lake. {LAID_OUT}",
+        f"{LAID_OUT} Compared to the third image, where water dominates, trees are dense.",
+        f"{LAID_OUT} Compared to the third image, dominated by water, trees are dense.",
+        f"{LAID_OUT} The forest of the first image is mirrored here.",
+        f"The first image is wooded. This one is wooded as well. {LAID_OUT}",
+        f"Unlike the first image, it is calm. {LAID_OUT}",
+    ],
+)
+def test_nothing_is_mended_where_it_is_unclear_what_would_be_said(text: str) -> None:
+    assert mended(text) is None
+
+
 def test_a_flag_tells_where_in_the_text_it_is() -> None:
     text = ORDINARY.replace("a little variety", "a small pond")
     (flag,) = check(text, tiles()["forest"], "text")
