@@ -15,7 +15,7 @@ from tasks.checks.flags import Flag, Recipe
 from tasks.checks.form import bad_format, bad_length, cut_off, label, refuses
 from tasks.checks.language import is_foreign
 from tasks.checks.settings import settings
-from tasks.checks.words import bad_words, comparing_start, numbers
+from tasks.checks.words import bad_words, comparing_start, counted_start, numbers
 from tasks.wording.reading import read
 
 _LABEL_ENDS = 20
@@ -42,7 +42,7 @@ def check(text: str, counts: Counts, recipe: Recipe) -> tuple[Flag, ...]:
     if is_foreign(tokens):
         return (Flag("format", 0, len(text)),)
     said = named(reading, facts)
-    spoken = (*bad_words(tokens, chosen), *comparing_start(tokens, chosen))
+    spoken = (*bad_words(tokens, chosen), *comparing_start(tokens, chosen), *counted_start(tokens, chosen))
     labels = label(text) if not any(flag.start < _LABEL_ENDS for flag in spoken) else ()
     return (
         *absent_classes(said, facts),

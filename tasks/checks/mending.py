@@ -22,6 +22,7 @@ from tasks.wording.tokens import tokenise
 from tasks.wording.vocabulary import Kind, grammar
 
 _THING = r"(?:image|scene|picture|tile|map|photo(?:graph)?|frame)"
+_KIND = r"(?:(?:satellite|aerial|land[- ]?cover|classified|sentinel-2)\s+)?"
 _COUNTS = (
     ("first", "1st", "1", "one", "i"),
     ("second", "2nd", "2", "two", "ii"),
@@ -33,7 +34,7 @@ _NUMBER = r"(?:\d|one|two|three|four|I{1,3}|IV)"
 _NUMBERED = rf"{_THING}\s*(?:no\.?\s|number\s|#)?\s*{_NUMBER}"
 _LABEL = re.compile(rf"\A\W*(?:(?:the\s+)?{_ORDINAL}\s+{_THING}|{_NUMBERED})\W*[:–—]\s*", re.IGNORECASE)
 _COUNTED = re.compile(
-    rf"\b(?:(?:the|this)\s+)?(?:(?P<ordinal>{_ORDINAL})(?:\s+and\s+(?:last|final))?\s+(?P<thing>{_THING})\b(?!s)"
+    rf"\b(?:(?:the|this)\s+)?(?:(?P<ordinal>{_ORDINAL})(?:\s+and\s+(?:last|final))?\s+{_KIND}(?P<thing>{_THING})\b(?!s)"
     rf"|(?P<other>{_THING})\s*(?:no\.?\s|number\s|#)?\s*(?P<number>{_NUMBER})\b(?:\s+of\s+{_NUMBER}\b)?)",
     re.IGNORECASE,
 )

@@ -30,6 +30,7 @@ class Settings:
         others: phrases that speak of other images, where they do not of other regions.
         image_nouns: what images are called.
         not_images: words after which no image is counted.
+        counted: phrases that speak of one image of several where a caption begins with them.
         starts: phrases that compare where a caption begins with them.
         refusals: phrases of refusals; True for those that are some only at the start.
     """
@@ -44,6 +45,7 @@ class Settings:
     others: Phrases[bool]
     image_nouns: frozenset[str]
     not_images: frozenset[str]
+    counted: Phrases[bool]
     starts: Phrases[bool]
     refusals: Phrases[bool]
 
@@ -57,9 +59,11 @@ def settings(recipe: Recipe) -> Settings:
     refusals: Phrases[bool] = Phrases()
     refusals.add(content["refusals"]["anywhere"], False)
     refusals.add(content["refusals"]["starts"], True)
+    counted: Phrases[bool] = Phrases()
     starts: Phrases[bool] = Phrases()
     others: Phrases[bool] = Phrases()
     if recipe == "vision":
+        counted.add(content["counted_starts"], True)
         starts.add(content["comparing_starts"], True)
         others.add(content["others"], True)
     return Settings(
@@ -73,6 +77,7 @@ def settings(recipe: Recipe) -> Settings:
         others=others,
         image_nouns=frozenset(content["image_nouns"]),
         not_images=frozenset(content["not_images"]),
+        counted=counted,
         starts=starts,
         refusals=refusals,
     )

@@ -41,6 +41,8 @@ def bad_words(tokens: Tokens, settings: Settings) -> Iterator[Flag]:
             continue
         if code == "cross-image" and _are_regions(tokens, settings, first, last):
             continue
+        if code == "cross-image" and words[last] == "a" and text[tokens.starts[last]] == "a":
+            continue  # "in this image a forest" has an article
         if words[first] == "may" and _A_MONTH.match(text, start):
             continue
         yield Flag(code, start, end)
@@ -51,6 +53,13 @@ def comparing_start(tokens: Tokens, settings: Settings) -> Iterator[Flag]:
     for first, last, _ in settings.starts.found(tokens.words, 0, min(8, len(tokens.words))):
         if first == 0:
             yield Flag("cross-image", *tokens.span(first, last - 1))
+
+
+def counted_start(tokens: Tokens, settings: Settings) -> Iterator[Flag]:
+    """First words that count images: "The second one ..."."""
+    for first, last, _ in settings.counted.found(tokens.words, 0, min(8, len(tokens.words))):
+        if first == 0:
+            yield Flag("cross-image", *tokens.span(first, last))
 
 
 def numbers(tokens: Tokens) -> Iterator[Flag]:
@@ -82,4 +91,5 @@ def _are_regions(tokens: Tokens, settings: Settings, first: int, last: int) -> b
     sentence = next((start, end) for start, end in tokens.sentences if start <= first < end)
     if not settings.image_nouns.isdisjoint(tokens.words[slice(*sentence)]):
         return False
-    return any(meaning.kind is Kind.REGION for _, _, meaning in grammar().vocabulary.found(tokens.words, *sentence))
+    found = grammar().vocabulary.found(tokens.words, *sentence)
+    return any(meaning.kind is Kind.REGION and not first <= at <= last for at, _, meaning in found)

@@ -10,8 +10,10 @@ from typing import Any, Generic, TypeVar
 
 _T = TypeVar("_T")
 
-# A hyphen within a word separates its parts and is no token itself; every other sign is one.
-_TOKEN = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|\d+(?:[.,]\d+)*|(?!(?<=\w)[-‐‑](?=\w))[^\w\s]|_")
+# A hyphen within a word separates its parts and is no token itself; every other sign is one. "3rd" is a word.
+_TOKEN = re.compile(
+    r"[^\W\d_]+(?:['’][^\W\d_]+)?|\d+(?:(?i:st|nd|rd|th)(?![^\W_])|(?:[.,]\d+)*)|(?!(?<=\w)[-‐‑](?=\w))[^\w\s]|_"
+)
 _ENDS = frozenset(".!?…。！？")
 _ARTICLES = frozenset({"the", "its", "this"})
 _CLOSES = frozenset("\"'”’)]*_")

@@ -76,6 +76,8 @@ def mended(text: str) -> str | None:
         "The third image, like the previous ones, is mostly forest.",
         "The third image, which is similar to the second image, is mostly forest.",
         "Image 3 of 4 is mostly forest.",
+        "The 3rd image is mostly forest.",
+        "The third satellite image is mostly forest.",
         "The third image is mostly forest in contrast to the water in the first image.",
     ],
 )
@@ -343,6 +345,49 @@ def test_a_leader_of_a_part_is_none_of_the_whole(said: str, wrong: bool) -> None
 )
 def test_the_others_are_images_where_no_region_is_named(said: str, flags: list[str]) -> None:
     assert found(f"{ORDINARY} {said}", recipe="vision") == flags
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "In the 1st image it is calm.",
+        "The 3rd image is calm.",
+        "The second satellite image is calm.",
+        "The first land cover map is calm.",
+        "The third land-cover image is calm.",
+        "Images 1 and 2 are calm.",
+        "The latter image is calm.",
+        "The former scene is calm.",
+        "Image A is calm.",
+        "Image (2) is calm.",
+        "As mentioned before, it is calm.",
+        "As seen previously, it is calm.",
+        "It differs from the rest.",
+    ],
+)
+def test_other_images_are_spoken_of_in_many_ways(said: str) -> None:
+    assert found(f"{ORDINARY} {said}", recipe="vision") == ["cross-image"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "The second largest class is shrub.",
+        "The second land cover class is shrub.",
+        "Trees fill the first and the latter quarter.",
+        "Of grass and shrubs, the former is denser than the latter.",
+        "There are two glades, and the second one is calm.",
+        "In this image a forest is seen.",
+        "The bottom left differs from the rest of the scene.",
+        "It differs from the rest of the tile.",
+    ],
+)
+def test_ordinals_of_what_an_image_shows_are_no_other_images(said: str) -> None:
+    assert found(f"{ORDINARY} {said}", recipe="vision") == []
+
+
+def test_the_second_one_is_an_image_where_nothing_has_been_named_before() -> None:
+    assert found(f"The second one is calm. {ORDINARY}", recipe="vision") == ["cross-image"]
 
 
 @pytest.mark.parametrize("each", ["each quarter", "every corner", "all four quadrants", "each of the four quarters"])
