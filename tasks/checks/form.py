@@ -18,7 +18,7 @@ _MARKUP = re.compile(
     r"|^\s*#{1,6}\s"  # heading
     r"|^\s*[-*+•–▪◦>]\s"  # bullet
     r"|^\s*\(?\d{1,2}[.)]\s"  # number
-    r"|</?[a-zA-Z][^>]*>|\[[^\]]+\]\([^)]+\)|\|.*\|"
+    r"|</?[a-zA-Z][^>]*>|\[/?[A-Z_]{3,}\]|\[[Ee]nd\b[^\]]*\]|\[[^\]]+\]\([^)]+\)|\|.*\|"
     r"|(?<![\w*])\*[^\s*][^*]*\*(?!\w)",  # emphasis
     re.MULTILINE,
 )
@@ -29,13 +29,15 @@ _JSON = re.compile(r"\A\s*[{\[].*[}\]]\s*\Z", re.DOTALL)
 _NUMBERED = re.compile(r"(?:^|[\s:;,.])\(?(?:\d|[a-h]|i{1,3}|iv)[.)]\s+(?=\w)")
 _BULLETED = re.compile(r"(?:\A|[.:;]\s)[-*+•–▪◦]\s+(?=\w)")
 _LABEL = re.compile(
-    r"\A\W*(?:image|scene|picture|tile|title|description|summary|overview|paragraph|analysis|land cover)"
+    r"\A\W*(?:(?:satellite|image|scene|picture|tile|landscape|land[- ]cover)\s+)?"
+    r"(?:image|scene|picture|tile|title|description|summary|overview|paragraph|analysis|land cover)"
+    r"(?:\s+of\s+(?:the|this)\s+(?:image|scene|picture|tile|landscape))?"
     r"\s*(?:\d|one|two|three|four)?\s*:",
     re.IGNORECASE,
 )
 _SIDE = r"(?:top|bottom|upper|lower|middle|cent(?:er|re)|central|left|right|north\w*|south\w*|east\w*|west\w*)"
 _REGION_LABEL = re.compile(rf"(?:\A|[.;!?]\s+)(?:overall|(?:the )?{_SIDE}(?:[- ]\w+){{0,3}}):\s", re.IGNORECASE)
-_CLOSE = r"[\"'”’)\]*_`]*(?:</\w+>)?\s*\Z"
+_CLOSE = r"[\"'”’)\]*_`]*(?:\s*(?:</?\w+>|\[/?\w+\]))?\s*\Z"
 _WHOLE = re.compile(rf"[.!?。！？]{_CLOSE}")
 _TRAILS = re.compile(rf"(?:\.{{2,}}|…){_CLOSE}")
 _TAIL = 60

@@ -16,9 +16,19 @@ _PERCENT = re.compile(
     r"(?:%|\bper\s?cent\b|\bpct\b)",
     re.IGNORECASE,
 )
-_DECIMAL = re.compile(
-    r"(?<![\d.,])(?:[01]?\.\d+|0,\d+|1,\d{2})(?![\d.]*\d)(?!\s?(?:m|km|ha|metres?|meters?|kilomet\w+|hectares?|°|degrees?)\b)"
+_MEASURE = (
+    r"(?:[-‐‑\s]?(?:of an? )?(?:(?:square|sq\.?|nautical)[-‐‑\s]?)?"
+    r"(?:c?m|km|mi|ha|ft|yds?|met(?:re|er)s?|kilomet\w+|hectares?|acres?|miles?|yards?|foot|feet|degrees?"
+    r"|thousand|million|billion)(?![^\W\d_²³])|\s?°)"
 )
+_TO = r"\s?(?:[-‐‑–—x×]|to|by|and|or)\s?"
+_DECIMAL = re.compile(
+    r"(?<![\d.,])(?:[01]?\.\d+|0,\d+|1,\d{2})(?![\d.]*\d)"
+    rf"(?!{_MEASURE}|{_TO}\d+(?:[.,]\d+)?{_MEASURE})",
+    re.IGNORECASE,
+)
+"""A share; what has a unit behind it, at once or behind a second number, is a length, an area or a count."""
+
 _FRACTION = re.compile(
     r"(?<![\d/])\d{1,3}\s?/\s?\d{1,3}(?![\d/])|[½⅓⅔¼¾⅕⅖⅗⅘⅙⅛]"
     r"|\b\d+ out of (?:every )?\d+\b(?! (?:quarters|quadrants|corners|patches))|\bpercentages?\D{1,15}\d+"

@@ -390,6 +390,47 @@ def test_the_second_one_is_an_image_where_nothing_has_been_named_before() -> Non
     assert found(f"The second one is calm. {ORDINARY}", recipe="vision") == ["cross-image"]
 
 
+@pytest.mark.parametrize(
+    "length",
+    [
+        "0.5 km",
+        "0.5 square kilometres",
+        "0.5 sq km",
+        "0.5 sq. km",
+        "0.5 km²",
+        "a 1.5-km belt",
+        "0.25 acres",
+        "0.5 of a mile",
+        "0.5 million stems",
+        "0.5 to 1.5 metres",
+        "0.5–1.5 km",
+    ],
+)
+def test_a_length_an_area_or_a_count_is_no_share(length: str) -> None:
+    assert found(f"{ORDINARY} The wood has a clearing of {length} in it.") == []
+
+
+@pytest.mark.parametrize("share", ["0.5", "0.5 of the scene", "0.4 to 0.5", "0.5 minor parts"])
+def test_a_decimal_share_is_a_number(share: str) -> None:
+    assert found(f"{ORDINARY} The wood makes up {share}.") == ["number"]
+
+
+@pytest.mark.parametrize(
+    "hedge", ["It looks to be old.", "It gives the impression of being old.", "It gives the impression that it is old."]
+)
+def test_what_something_looks_to_be_is_a_hedge(hedge: str) -> None:
+    assert found(f"{ORDINARY} {hedge}") == ["forbidden-word"]
+
+
+@pytest.mark.parametrize(
+    "start", ["Image description: ", "Description of the image: ", "Land cover summary: ", "[START] "]
+)
+@pytest.mark.parametrize("end", ["", " [END]", " [/INST]"])
+def test_a_label_or_a_marker_is_no_part_of_a_caption(start: str, end: str) -> None:
+    assert found(f"{start}{ORDINARY}{end}") == ["format"]
+    assert found(f"{ORDINARY}{end}") == (["format"] if end else [])
+
+
 @pytest.mark.parametrize("each", ["each quarter", "every corner", "all four quadrants", "each of the four quarters"])
 def test_each_quarter_is_claimed_by_each(each: str) -> None:
     assert found(f"{ORDINARY} Grass is found in {each} of the scene.") == ["region-empty:grass"]
