@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import socket
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
+from ipaddress import ip_address
 
 import numpy as np
 import pyarrow as pa
@@ -37,6 +39,9 @@ from tasks.storage import Place, reading
 
 _MAPS_KEPT = 64
 """Maps of tiles kept in memory: those about the one that is read."""
+
+_ELSEWHERE = {4: (socket.AF_INET, "192.0.2.1"), 6: (socket.AF_INET6, "2001:db8::1")}
+"""An address that is not this machine's, by version: those kept for documentation."""
 
 
 def review(config: Campaign, *, host: str, port: int, sample: int, seed: int) -> None:
@@ -155,11 +160,23 @@ async def _serve(desk: Desk, campaign: str, host: str, port: int) -> None:
         await site.start()
     except OSError as error:
         raise InputError(f"--host {host} --port {port}: cannot be served on: {error.strerror}") from None
-    bound = runner.addresses[0][1]
-    shown = f"[{host}]" if ":" in host else host
+    address, bound = runner.addresses[0][:2]
+    name = _own_address(ip_address(address).version) if ip_address(address).is_unspecified else host
+    shown = f"[{name}]" if ":" in name else name
     say(f"{len(desk.entries)} captions to review at http://{shown}:{bound}/" + (f"?token={token}" if token else ""))
     say("Ctrl-C ends it; every verdict is kept as it is given")
     try:
         await asyncio.Event().wait()
     finally:
         await runner.cleanup()
+
+
+def _own_address(version: int) -> str:
+    """This machine's address as others see it: what is served on all of them at once has none by which it is called."""
+    family, elsewhere = _ELSEWHERE[version]
+    with socket.socket(family, socket.SOCK_DGRAM) as way:
+        try:
+            way.connect((elsewhere, 9))  # sends nothing: it asks the routes alone
+        except OSError:
+            return "localhost"
+        return str(way.getsockname()[0])

@@ -1,7 +1,7 @@
 """The review page over HTTP.
 
-Loopback needs no token, but what is asked of it must come from the page itself: a web site that a reviewer has open
-elsewhere can neither read from it nor write to it. On any other address a token is asked for.
+On any address but loopback a token is asked for. Loopback needs none, and answers to its own names alone: a web site
+that a reviewer has open elsewhere cannot read from it under a name of its own. Nor can such a site write to either.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from tasks.review.verdicts import JUDGEMENTS
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
-_COOKIE: Final = "earthscribe_review"
 _LARGEST_BODY: Final = 64 * 2**20
 _POLICY: Final = (
     "default-src 'none'; img-src 'self'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -48,8 +47,10 @@ def application(desk: Desk, campaign: str, token: str | None) -> web.Application
         token: what a visitor must know; None where only this machine can visit.
     """
     app = web.Application(
-        client_max_size=_LARGEST_BODY, middlewares=[_headed, _explained, _let_in(token), _from_the_page]
+        client_max_size=_LARGEST_BODY,
+        middlewares=[_explained, _to_this_machine if token is None else _let_in(token), _from_the_page],
     )
+    app.on_response_prepare.append(_headed)
     app.router.add_get("/", _fixed(_page(campaign, desk), "text/html"))
     app.router.add_get("/favicon.ico", _fixed("", "image/x-icon"))
     app.router.add_get("/label-studio.xml", _fixed(LABELING, "application/xml"))
@@ -170,12 +171,8 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-@web.middleware
-async def _headed(request: web.Request, handler: _Handler) -> web.StreamResponse:
-    response = await handler(request)
-    if not response.prepared:
-        response.headers.update(_HEADERS)
-    return response
+async def _headed(_request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(_HEADERS)
 
 
 @web.middleware
@@ -189,16 +186,19 @@ async def _explained(request: web.Request, handler: _Handler) -> web.StreamRespo
         return web.json_response({"error": str(error)}, status=500)
 
 
-def _let_in(token: str | None) -> Middleware:
+def _let_in(token: str) -> Middleware:
     """Lets those in who know the token; a first visit leaves it in a cookie and out of the address."""
 
     @web.middleware
     async def let_in(request: web.Request, handler: _Handler) -> web.StreamResponse:
-        if token is None or _same(request.cookies.get(_COOKIE), token):
+        # A host's cookies go to all its ports: each server has its own.
+        cookie = f"earthscribe_review_{request.url.port}"
+        if _same(request.cookies.get(cookie), token):
             return await handler(request)
         if request.path == "/" and _same(request.query.get("token"), token):
             response = web.Response(status=303, headers={"Location": "/"})
-            response.set_cookie(_COOKIE, token, httponly=True, samesite="Strict")
+            # A strict cookie would not be sent on the way here from a link on another site.
+            response.set_cookie(cookie, token, httponly=True, samesite="Lax")
             return response
         return web.Response(status=401, text="Open the address that `earthscribe review` printed: it holds a token.\n")
 
@@ -210,11 +210,17 @@ def _same(given: str | None, token: str) -> bool:
 
 
 @web.middleware
-async def _from_the_page(request: web.Request, handler: _Handler) -> web.StreamResponse:
-    """Refuses what another web site makes a browser ask: a name that leads here, or a form that posts here."""
+async def _to_this_machine(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    """Refuses names that another web site has made lead here: where no token is asked for, they would let it read."""
     name = request.url.host or ""
-    if request.remote in LOOPBACK and name not in LOOPBACK:
+    if name not in LOOPBACK:
         return web.Response(status=421, text=f"This page is served to this machine alone, not as {name}.\n")
+    return await handler(request)
+
+
+@web.middleware
+async def _from_the_page(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    """Refuses what another web site makes a browser post here: only the page itself can set the header."""
     if request.method == "POST" and request.headers.get("X-Earthscribe") != "review":
         return web.Response(status=403, text="Only the review page itself may post here.\n")
     return await handler(request)

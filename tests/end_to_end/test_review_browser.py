@@ -202,6 +202,34 @@ def test_only_the_page_may_write_and_only_those_who_know_the_token_may_read(desk
         assert visitor.get("/", params={"token": "right"}).headers["Location"] == "/"
         assert visitor.get("/").status_code == 200
         assert visitor.get("/api/queue", params={"reviewer": "x"}).status_code == 200
+        # By whatever name a proxy on this machine hands it on.
+        by_name = {"Host": "review.example.org"}
+        assert visitor.get("/", headers=by_name, params={"token": "right"}).status_code == 303
+
+
+def test_a_link_on_another_site_lets_in_and_two_servers_on_a_host_do_not_end_each_others_visits(
+    desk: Desk, browser: Browser
+) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    with serving(desk, token="one") as first, serving(desk, token="two") as second:
+        page.goto("data:text/html,")
+        page.set_content(f'<a href="{first}/?token=one">to the review</a>')
+        page.get_by_role("link").click()
+        expect(page.locator("#item")).to_be_visible()
+        page.goto(f"{second}/?token=two")
+        expect(page.locator("#item")).to_be_visible()
+        page.goto(first)
+        expect(page.locator("#item")).to_be_visible()
+    context.close()
+
+
+def test_every_answer_keeps_other_sites_out_of_the_page(tmp_path: Path) -> None:
+    with desk_with(tmp_path, [caption(1, "Water.")]) as small, serving(small) as address:
+        for path in ("/", "/label-studio.json", "/api/queue?reviewer=x", "/api/item", "/nowhere"):
+            headers = httpx.get(address + path).headers
+            assert headers["X-Content-Type-Options"] == "nosniff", path
+            assert "frame-ancestors 'none'" in headers["Content-Security-Policy"], path
 
 
 def test_words_carry_the_colours_of_the_map_and_faults_their_flags(visit: Visit) -> None:
