@@ -216,7 +216,9 @@ async function judge(says, { text = null, reason = null } = {}) {
   given.push(entry);
   entry.verdict = says;
   fetched.delete(name(entry));
-  await step(1);
+  // Whoever has leafed on meanwhile stays there: another step would pass over a caption.
+  if (shown[at] === entry) await step(1);
+  else progress();
 }
 
 async function undo() {
@@ -305,10 +307,11 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && mode === "edit") return $("#editor").requestSubmit();
   const typing = event.target.closest("input, textarea, select");
   if (typing || event.ctrlKey || event.metaKey || event.altKey || mode !== "read") return undefined;
-  const action = KEYS[event.key];
+  const action = KEYS[event.key] ?? (event.key === "Enter" && event.target.closest("[data-do]")?.dataset.do);
   if (action) {
     event.preventDefault();
-    act(action);
+    // A key that is held leafs on, but judges one caption alone: nobody has read the next ones.
+    if (!event.repeat || action in STEPS) act(action);
   }
   return undefined;
 });

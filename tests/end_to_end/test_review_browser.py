@@ -96,6 +96,28 @@ def test_a_caption_is_accepted_edited_rejected_and_undone_by_keys_alone(visit: V
     assert desk.state.history("gpt", "10001_0")[0].text == HOSTILE
 
 
+@pytest.mark.parametrize(("name", "key", "focus"), [("ida", "a", "#caption"), ("ivan", "Enter", "[data-do=accept]")])
+def test_a_key_that_is_held_judges_one_caption_alone(visit: Visit, name: str, key: str, focus: str) -> None:
+    page = visit(name)
+    page.locator(focus).focus()
+    for _ in range(4):
+        page.keyboard.down(key)  # without a key up between: the key repeats
+        expect(page.locator("#item")).to_have_attribute("aria-busy", "false")
+        expect(page.locator("#title")).to_have_text("10001_0")
+    page.keyboard.up(key)
+    expect(page.locator("#progress")).to_contain_text(f"1 of {COUNT} judged")
+
+
+def test_leafing_on_while_a_verdict_is_kept_passes_over_no_caption(visit: Visit) -> None:
+    page = visit("jane")
+    page.route("**/api/verdict", lambda route: (page.wait_for_timeout(300), route.continue_()))
+    page.keyboard.press("a")
+    page.keyboard.press("j")
+    expect(page.locator("#progress")).to_contain_text(f"1 of {COUNT} judged")
+    read(page)
+    expect(page.locator("#title")).to_have_text("10001_0")
+
+
 def test_nothing_in_a_caption_runs_and_it_reads_as_it_is(visit: Visit) -> None:
     page = visit("mallory")
     read(page)
