@@ -12,7 +12,7 @@ let shown = [];        // those of it that the filter lets through
 let at = 0;            // the place in `shown`
 let item = null;       // what is on the page
 let mode = "read";     // read, edit or reject
-const given = [];      // my verdicts of this visit, the newest last
+const given = new Set(); // names of what I judged on this visit, the newest last: entries are loaded anew
 const fetched = new Map(); // items asked for ahead
 
 const reviewer = () => who.reviewer.value.trim();
@@ -29,7 +29,10 @@ async function ask(path, body) {
   }
   const type = response.headers.get("Content-Type") ?? "";
   const content = type.startsWith("application/json") ? await response.json() : { error: await response.text() };
-  if (!response.ok) throw new Error(content.error || `The server answered ${response.status}.`);
+  if (!response.ok) {
+    const told = new Error(content.error || `The server answered ${response.status}.`);
+    throw Object.assign(told, { status: response.status });
+  }
   return content;
 }
 
@@ -213,7 +216,8 @@ async function judge(says, { text = null, reason = null } = {}) {
   const body = { ...place(judged), version: judged.version, reviewer: reviewer(), says, text, reason };
   await ask("api/verdict", JSON.stringify(body));
   forget(`draft ${name(judged)} ${judged.version}`);
-  given.push(entry);
+  given.delete(name(entry));
+  given.add(name(entry));
   entry.verdict = says;
   fetched.delete(name(entry));
   // Whoever has leafed on meanwhile stays there: another step would pass over a caption.
@@ -222,15 +226,26 @@ async function judge(says, { text = null, reason = null } = {}) {
 }
 
 async function undo() {
-  const entry = given.at(-1) ?? (item?.verdict ? shown[at] : null);
+  const last = [...given].at(-1) ?? (item?.verdict ? name(item) : null);
+  given.delete(last);
+  const entry = entries.find((one) => name(one) === last);
   if (!entry) throw new Error("There is no verdict of yours to take back on this visit, nor on this caption.");
-  await ask("api/undo", JSON.stringify({ ...place(entry), reviewer: reviewer() }));
-  if (given.at(-1) === entry) given.pop();
+  let refusal = "";
+  try {
+    await ask("api/undo", JSON.stringify({ ...place(entry), reviewer: reviewer() }));
+  } catch (error) {
+    if (error.status !== 409) {
+      given.add(last);
+      throw error;
+    }
+    refusal = error.message; // nothing of mine stands there any more: the next undo goes to the verdict before
+  }
   entry.verdict = null;
-  fetched.delete(name(entry));
+  fetched.delete(last);
   if (!shown.includes(entry)) shown.splice(at, 0, entry);
   at = shown.indexOf(entry);
   await show();
+  if (refusal) notice(refusal);
 }
 
 function step(by) {
@@ -327,7 +342,7 @@ $("#text").addEventListener("input", () => remember(`draft ${name(item)} ${item.
 who.addEventListener("submit", (event) => event.preventDefault());
 who.reviewer.addEventListener("change", () => {
   remember("reviewer", reviewer());
-  given.length = 0;
+  given.clear();
   guarded(loadQueue);
 });
 who.filter.addEventListener("change", () => guarded(loadQueue));

@@ -118,6 +118,33 @@ def test_leafing_on_while_a_verdict_is_kept_passes_over_no_caption(visit: Visit)
     expect(page.locator("#title")).to_have_text("10001_0")
 
 
+def test_a_verdict_is_taken_back_in_another_view_too(visit: Visit) -> None:
+    page = visit("kim")
+    page.keyboard.press("a")
+    expect(page.locator("#title")).to_have_text("10001_0")
+    page.get_by_label("Show").select_option("judged by me")
+    expect(page.locator("#progress")).to_have_text(f"1 of 1 shown · 1 of {COUNT} judged by you")
+    read(page)
+    page.keyboard.press("u")
+    expect(page.locator("#progress")).to_have_text(f"1 of 1 shown · 0 of {COUNT} judged by you")
+
+
+def test_a_verdict_that_cannot_be_taken_back_does_not_stand_before_the_others(visit: Visit, desk: Desk) -> None:
+    page = visit("lena")
+    for following in ("10001_0", "10002_0"):
+        page.keyboard.press("a")
+        expect(page.locator("#title")).to_have_text(following)
+        read(page)
+    desk.undo("gpt", "10001_0", "lena")  # at another window, say
+    page.keyboard.press("u")
+    expect(page.get_by_role("alert")).to_contain_text("no verdict on this caption")
+    expect(page.locator("#progress")).to_contain_text(f"1 of {COUNT} judged")
+    read(page)
+    page.keyboard.press("u")
+    expect(page.locator("#title")).to_have_text("10000_0")
+    expect(page.locator("#progress")).to_contain_text(f"0 of {COUNT} judged")
+
+
 def test_nothing_in_a_caption_runs_and_it_reads_as_it_is(visit: Visit) -> None:
     page = visit("mallory")
     read(page)
