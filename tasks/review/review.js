@@ -91,6 +91,9 @@ function fetchItem(entry) {
   return fetched.get(key);
 }
 
+// Unsaved words belong to one person and one text of one campaign: several may be reviewed on one address.
+const draftOf = (found) =>
+  `draft ${JSON.stringify([document.body.dataset.campaign, reviewer(), found.captioner, found.tile_id, found.version])}`;
 const place = (entry) => ({ captioner: entry.captioner, tile_id: entry.tile_id });
 const pictures = (entry) => [address("api/land-cover", { tile_id: entry.tile_id })];
 
@@ -134,7 +137,7 @@ function draw(found) {
   }
   drawShares(found);
   $("#past ol").replaceChildren(...found.history.map(version));
-  const draft = remembered(`draft ${name(found)} ${found.version}`);
+  const draft = remembered(draftOf(found));
   setMode(draft && draft !== found.text ? "edit" : "read");
 }
 
@@ -202,7 +205,7 @@ function setMode(wanted) {
   $("#rejection").hidden = mode !== "reject";
   $("#actions").hidden = mode !== "read";
   if (mode === "edit") {
-    $("#text").value = remembered(`draft ${name(item)} ${item.version}`) || item.text;
+    $("#text").value = remembered(draftOf(item)) || item.text;
     $("#text").focus();
   } else if (mode === "reject") {
     $("#reason").value = "";
@@ -215,7 +218,7 @@ async function judge(says, { text = null, reason = null } = {}) {
   const judged = item;
   const body = { ...place(judged), version: judged.version, reviewer: reviewer(), says, text, reason };
   await ask("api/verdict", JSON.stringify(body));
-  forget(`draft ${name(judged)} ${judged.version}`);
+  forget(draftOf(judged));
   given.delete(name(entry));
   given.add(name(entry));
   entry.verdict = says;
@@ -259,7 +262,7 @@ const ACTIONS = {
   reject: () => setMode("reject"),
   undo,
   cancel: () => {
-    forget(`draft ${name(item)} ${item.version}`);
+    forget(draftOf(item));
     setMode("read");
   },
 };
@@ -338,7 +341,7 @@ $("#rejection").addEventListener("submit", (event) => {
   event.preventDefault();
   guarded(() => judge("reject", { reason: $("#reason").value }));
 });
-$("#text").addEventListener("input", () => remember(`draft ${name(item)} ${item.version}`, $("#text").value));
+$("#text").addEventListener("input", () => item && remember(draftOf(item), $("#text").value));
 who.addEventListener("submit", (event) => event.preventDefault());
 who.reviewer.addEventListener("change", () => {
   remember("reviewer", reviewer());

@@ -167,6 +167,21 @@ def test_a_draft_survives_the_closing_of_the_page(visit: Visit) -> None:
     expect(page.locator("#editor")).to_be_hidden()
 
 
+def test_a_draft_is_its_writers_and_its_campaigns(visit: Visit) -> None:
+    page = visit("nora")
+    page.keyboard.press("e")
+    page.get_by_label("as it should read").fill("Half a thought")
+    for name, visible in (("omar", False), ("nora", True)):
+        page.get_by_role("textbox", name="Reviewer").fill(name)
+        page.get_by_role("textbox", name="Reviewer").press("Tab")
+        expect(page.locator("#editor")).to_be_visible(visible=visible)
+    # Another campaign on the same address.
+    page.route(re.compile("/$"), lambda route: route.fulfill(body=route.fetch().text().replace("a-campaign", "other")))
+    page.reload()
+    expect(page.locator("#item")).to_have_attribute("aria-busy", "false")
+    expect(page.locator("#editor")).to_be_hidden()
+
+
 def test_two_reviewers_see_where_they_disagree_and_how_far_they_agree(visit: Visit) -> None:
     first, second = visit("carl"), visit("dora")
     for page, keys in ((first, "aar"), (second, "aaa")):
