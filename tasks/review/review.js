@@ -352,7 +352,7 @@ who.filter.addEventListener("change", () => guarded(loadQueue));
 $("#file").addEventListener("change", () => guarded(async () => {
   const [file] = $("#file").files;
   if (!file) return;
-  const result = await ask("api/import", await file.text());
+  const result = await ask("api/import", file);
   const refused = result.refused.length ? `, ${result.refused.length} refused: ${result.refused[0]}` : "";
   $("#brought").textContent = `${result.kept} kept, ${result.known} known already${refused}`;
   await loadQueue();

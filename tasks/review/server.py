@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import io
 import json
+import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
@@ -23,7 +25,10 @@ from tasks.review.verdicts import JUDGEMENTS
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
-_LARGEST_BODY: Final = 64 * 2**20
+_LARGEST_FILE: Final = 4 * 2**30
+"""What the page gives out, it takes back: a task with its picture has some 20 KB."""
+
+_PIECE: Final = 2**20
 _POLICY: Final = (
     "default-src 'none'; img-src 'self'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
@@ -47,7 +52,6 @@ def application(desk: Desk, campaign: str, token: str | None) -> web.Application
         token: what a visitor must know; None where only this machine can visit.
     """
     app = web.Application(
-        client_max_size=_LARGEST_BODY,
         middlewares=[_explained, _to_this_machine if token is None else _let_in(token), _from_the_page],
     )
     app.on_response_prepare.append(_headed)
@@ -95,7 +99,7 @@ class _Views:
     async def verdict(self, request: web.Request) -> web.Response:
         sent = await _sent(request, {"captioner": str, "tile_id": str, "version": int, "reviewer": str, "says": str})
         if sent["says"] not in JUDGEMENTS:
-            raise InputError(f"expected a verdict of {', '.join(JUDGEMENTS)}")
+            raise web.HTTPBadRequest(text=f"expected a verdict of {', '.join(JUDGEMENTS)}")
         return await _json(
             lambda: self._desk.judge(
                 sent["captioner"],
@@ -113,7 +117,16 @@ class _Views:
         return await _json(self._desk.undo, sent["captioner"], sent["tile_id"], sent["reviewer"])
 
     async def take_in(self, request: web.Request) -> web.Response:
-        verdicts = read_verdicts(await request.text())
+        with tempfile.TemporaryFile() as kept, io.TextIOWrapper(kept, "utf-8-sig") as content:
+            async for piece in request.content.iter_chunked(_PIECE):
+                if kept.tell() + len(piece) > _LARGEST_FILE:
+                    raise web.HTTPRequestEntityTooLarge(_LARGEST_FILE, kept.tell() + len(piece))
+                kept.write(piece)
+            kept.seek(0)
+            try:
+                verdicts = await asyncio.to_thread(read_verdicts, content)
+            except InputError as error:
+                raise web.HTTPBadRequest(text=str(error)) from None
         return await _json(self._desk.take_in, verdicts)
 
     async def verdicts(self, _request: web.Request) -> web.Response:
@@ -152,18 +165,18 @@ def _saved(name: str) -> dict[str, str]:
 
 def _asked(request: web.Request, name: str) -> str:
     if name not in request.query:
-        raise InputError(f"expected the parameter {name}")
+        raise web.HTTPBadRequest(text=f"expected the parameter {name}")
     return request.query[name]
 
 
 async def _sent(request: web.Request, expected: Mapping[str, type]) -> dict[str, Any]:
     try:
-        sent = json.loads(await request.text())
-    except ValueError:
-        raise InputError("expected a JSON object") from None
+        sent = json.loads(await request.read())
+    except (ValueError, RecursionError):
+        raise web.HTTPBadRequest(text="expected a JSON object") from None
     for name, kind in expected.items():
         if not isinstance(sent, dict) or not isinstance(sent.get(name), kind):
-            raise InputError(f"expected {name} as {'a number' if kind is int else 'text'}")
+            raise web.HTTPBadRequest(text=f"expected {name} as {'a number' if kind is int else 'text'}")
     return dict(sent)
 
 

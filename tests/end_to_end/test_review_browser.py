@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -294,6 +296,26 @@ def test_every_answer_keeps_other_sites_out_of_the_page(tmp_path: Path) -> None:
             headers = httpx.get(address + path).headers
             assert headers["X-Content-Type-Options"] == "nosniff", path
             assert "frame-ancestors 'none'" in headers["Content-Security-Policy"], path
+
+
+def test_what_cannot_be_read_is_told_as_a_fault_of_the_sender(address: str) -> None:
+    own = {"X-Earthscribe": "review"}
+    for content in (b"[" * 100_000, b"\xff", b'[{"data": {}, "annotations": [5]}]', b"3"):
+        for path in ("/api/import", "/api/verdict"):
+            answer = httpx.post(address + path, content=content, headers=own)
+            assert (answer.status_code, answer.headers["Content-Type"][:10]) == (400, "text/plain"), (path, content[:9])
+    assert httpx.get(f"{address}/api/queue").status_code == 400
+
+
+def test_a_queue_with_its_pictures_is_brought_back_however_large(tmp_path: Path) -> None:
+    with desk_with(tmp_path, [caption(1, "Water.")]) as small, serving(small) as address:
+        small.judge("gpt", "1_0", version=1, reviewer="ann", says="accept", text=None, reason=None)
+        (task,) = httpx.get(f"{address}/label-studio.json").json()
+        task["data"]["image"] += "A" * 2**20
+        pieces = ((b"[" if number == 0 else b",") + json.dumps(task).encode() for number in range(66))
+        content = itertools.chain(pieces, [b"]"])
+        answer = httpx.post(f"{address}/api/import", content=content, headers={"X-Earthscribe": "review"}, timeout=60)
+        assert answer.json() == {"kept": 0, "known": 66, "refused": []}
 
 
 def test_words_carry_the_colours_of_the_map_and_faults_their_flags(visit: Visit) -> None:

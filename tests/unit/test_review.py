@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from io import BytesIO, StringIO, TextIOWrapper
 
 import pytest
 from hypothesis import given
@@ -193,11 +194,11 @@ VERDICTS = st.builds(
 
 @given(st.lists(VERDICTS, min_size=1))
 def test_verdicts_come_back_from_json_lines_and_from_label_studio_as_they_went(verdicts: list[Verdict]) -> None:
-    assert read_verdicts("".join(to_jsonl(verdicts))) == verdicts
+    assert read_verdicts(StringIO("".join(to_jsonl(verdicts)))) == verdicts
     questions = [
         Question(given.captioner, given.tile_id, given.version, "text", (), b"png", (given,)) for given in verdicts
     ]
-    assert read_verdicts("".join(to_label_studio(questions))) == verdicts
+    assert read_verdicts(StringIO("".join(to_label_studio(questions)))) == verdicts
 
 
 def test_what_label_studio_itself_exports_is_read() -> None:
@@ -209,7 +210,53 @@ def test_what_label_studio_itself_exports_is_read() -> None:
             {"completed_by": 5, "result": [], "was_cancelled": True},
         ],
     }
-    assert read_verdicts(json.dumps([task])) == [Verdict("gpt", "8_9", 1, "4", "accept")]
+    assert read_verdicts(StringIO(json.dumps([task]))) == [Verdict("gpt", "8_9", 1, "4", "accept")]
+
+
+def test_what_is_entered_in_fields_of_ones_own_is_passed_over() -> None:
+    result = [
+        {"from_name": "stars", "type": "rating", "value": {"rating": 4}},
+        {"type": "relation", "from_id": "a", "to_id": "b"},
+        {"from_name": "verdict", "value": {"choices": ["reject"]}},
+        {"from_name": "reason", "value": {"text": "too dry"}},
+    ]
+    annotation = {"completed_by": {"email": "a@b.org"}, "created_at": "2026-05-01T14:00:00.5+02:00", "result": result}
+    task = {"data": {"captioner": "gpt", "tile_id": "8_9", "version": 1}, "annotations": [annotation]}
+    expected = Verdict("gpt", "8_9", 1, "a@b.org", "reject", reason="too dry", reviewed_at=NOW)
+    assert read_verdicts(StringIO(json.dumps([task, task | {"annotations": None}]))) == [expected]
+
+
+def test_label_studio_gives_verdicts_to_its_own_accounts_and_they_come_back_as_their_reviewers() -> None:
+    went = (
+        Verdict("gpt", "8_9", 1, "anna", "accept", reviewed_at=NOW),
+        Verdict("gpt", "8_9", 1, "ben", "edit", "Trees.", "wrong", NOW),
+    )
+    tasks = json.loads("".join(to_label_studio([Question("gpt", "8_9", 1, "Water.", (), b"png", went)])))
+    later = "2026-06-01T09:00:00.123456Z"
+    for annotation in tasks[0]["annotations"]:
+        assert "completed_by" not in annotation  # an address that it does not know makes it refuse the file
+        annotation |= {"completed_by": 1, "created_at": later, "updated_at": later}
+    assert read_verdicts(StringIO(json.dumps(tasks))) == list(went)
+    # What ben changed there is a newer verdict of his.
+    tasks[0]["annotations"][1]["result"][0]["value"] = {"choices": ["reject"]}
+    changed = read_verdicts(StringIO(json.dumps(tasks)))[1]
+    assert (changed.reviewer, changed.verdict, changed.reviewed_at) == ("ben", "reject", "2026-06-01T09:00:00+00:00")
+
+
+def test_a_queue_is_read_task_by_task_however_it_is_laid_out() -> None:
+    given = [Verdict("gpt", f"{number}_0", 1, "ann", "accept") for number in range(40)]
+    questions = [Question("gpt", one.tile_id, 1, "Water.", (), b"x" * 100_000, (one,)) for one in given]
+    tasks = json.loads("".join(to_label_studio(questions)))
+    for content in (json.dumps(tasks), "\n" + json.dumps(tasks, indent=4) + "\n"):
+        assert len(content) > 4 * 2**20
+        assert read_verdicts(StringIO(content)) == given
+    assert read_verdicts(StringIO(" [ ]")) == []
+
+
+def test_a_file_that_is_no_text_is_refused() -> None:
+    for content in (b"\xff\xfe{", b"[\xff]"):
+        with pytest.raises(InputError, match="UTF-8"):
+            read_verdicts(TextIOWrapper(BytesIO(content), "utf-8"))
 
 
 @pytest.mark.parametrize(
@@ -221,11 +268,25 @@ def test_what_label_studio_itself_exports_is_read() -> None:
         ("{}x", "line 1 is no JSON"),
         ("3", "line 1: expected an object"),
         ("[3]", "task 1: expected an object"),
+        ("[{}]", "task 1: `data`: Field required"),
+        ('[{"data": {}} {"data": {}}]', "task 1 is no JSON: expected a comma"),
+        ('[{"data": {}, "annotations": 5}]', "task 1: `annotations`: "),
+        ('[{"data": {}}, {"data": {}, "annotations": [5]}]', "task 2: `annotations.0`: expected an object"),
+        ('[{"data": {}, "annotations": [{"result": null}]}]', "task 1: `annotations.0.result`: "),
+        ('[{"data": {}, "annotations": [{"result": "x"}]}]', "task 1: `annotations.0.result`: "),
+        ('[{"data": {"verdicts": 5}}]', "task 1: "),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"a":' * 100_000, "nested too deeply"),
+        (
+            '{"captioner": "gpt", "tile_id": "1_1", "version": 1, "reviewer": "\\ud800", "verdict": "accept"}',
+            "reviewer",
+        ),
+        (json.dumps(vars(Verdict("gpt", "1_1", 1, "ann", "accept", reviewed_at="then"))), "line 1: `reviewed_at`"),
     ],
 )
 def test_a_file_of_another_kind_is_refused_by_line(content: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        read_verdicts(content)
+        read_verdicts(StringIO(content))
 
 
 def test_every_status_of_a_verdict_reads_back_as_what_was_said() -> None:
