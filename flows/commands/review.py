@@ -62,12 +62,14 @@ def review(config: Campaign, *, host: str, port: int, sample: int, seed: int) ->
     with open_state(config.state, config.dataset) as state:
         restore(state, dataset)
         desk = _desk(config, state, dataset, sample, seed)
-        try:
-            asyncio.run(_serve(desk, config.name, host, port))
-        finally:
-            with stage(config):
-                export(state, names, dataset)
-                write_report(config, state)
+        with asyncio.Runner() as loop:
+            runner = loop.run(_serving(desk, config.name, host, port))
+            try:
+                loop.run(_until_ended(runner))
+            finally:
+                with stage(config):
+                    export(state, names, dataset)
+                    write_report(config, state)
 
 
 class _Tiles:
@@ -151,7 +153,8 @@ def _standing(config: Campaign, state: State, dataset: Place) -> Iterator[Standi
                 yield Standing(captioner.name, tile_id, status, flags)
 
 
-async def _serve(desk: Desk, campaign: str, host: str, port: int) -> None:
+async def _serving(desk: Desk, campaign: str, host: str, port: int) -> web.AppRunner:
+    """Begins to serve, and tells where."""
     token = None if host in LOOPBACK else secrets.token_urlsafe(24)
     runner = web.AppRunner(application(desk, campaign, token), access_log=None)
     await runner.setup()
@@ -159,12 +162,17 @@ async def _serve(desk: Desk, campaign: str, host: str, port: int) -> None:
     try:
         await site.start()
     except OSError as error:
+        await runner.cleanup()
         raise InputError(f"--host {host} --port {port}: cannot be served on: {error.strerror}") from None
     address, bound = runner.addresses[0][:2]
     name = _own_address(ip_address(address).version) if ip_address(address).is_unspecified else host
     shown = f"[{name}]" if ":" in name else name
     say(f"{len(desk.entries)} captions to review at http://{shown}:{bound}/" + (f"?token={token}" if token else ""))
     say("Ctrl-C ends it; every verdict is kept as it is given")
+    return runner
+
+
+async def _until_ended(runner: web.AppRunner) -> None:
     try:
         await asyncio.Event().wait()
     finally:

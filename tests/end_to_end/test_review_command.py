@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -81,6 +82,19 @@ def test_on_an_address_that_others_reach_it_tells_a_token(earthscribe: Commands,
         # The address as it is told, and the same in a browser on this machine.
         for opened in (told, told.copy_with(host="127.0.0.1")):
             assert httpx.get(opened, follow_redirects=True).status_code == 200
+
+
+def test_where_the_port_is_taken_it_says_so_and_writes_nothing(earthscribe: Commands, folder: Path) -> None:
+    def written() -> dict[str, int]:
+        files = [folder / "dataset" / "report.html", *(folder / "dataset" / "captions").iterdir()]
+        return {file.name: file.stat().st_mtime_ns for file in files}
+
+    before = written()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        ended = earthscribe("review", "campaign.yaml", "--port", other.getsockname()[1], folder=folder)
+    assert ended.code == 2
+    assert "cannot be served on" in ended.stderr
+    assert written() == before
 
 
 def test_without_a_plan_it_says_so_and_leaves_nothing(earthscribe: Commands, folder: Path) -> None:
