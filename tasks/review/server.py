@@ -172,6 +172,7 @@ def _asked(request: web.Request, name: str) -> str:
 async def _sent(request: web.Request, expected: Mapping[str, type]) -> dict[str, Any]:
     try:
         sent = json.loads(await request.read())
+        json.dumps(sent, ensure_ascii=False).encode()  # an escaped half of a character could not be kept
     except (ValueError, RecursionError):
         raise web.HTTPBadRequest(text="expected a JSON object") from None
     for name, kind in expected.items():
@@ -219,7 +220,7 @@ def _let_in(token: str) -> Middleware:
 
 
 def _same(given: str | None, token: str) -> bool:
-    return given is not None and hmac.compare_digest(given.encode(), token.encode())
+    return given is not None and hmac.compare_digest(given.encode(errors="surrogateescape"), token.encode())
 
 
 @web.middleware

@@ -268,6 +268,10 @@ def test_only_the_page_may_write_and_only_those_who_know_the_token_may_read(desk
         assert visitor.get("/", params={"token": "right"}).headers["Location"] == "/"
         assert visitor.get("/").status_code == 200
         assert visitor.get("/api/queue", params={"reviewer": "x"}).status_code == 200
+        assert (
+            httpx.get(guarded, headers={b"Cookie": b"earthscribe_review_%d=\xff" % visitor.base_url.port}).status_code
+            == 401
+        )
         # By whatever name a proxy on this machine hands it on.
         by_name = {"Host": "review.example.org"}
         assert visitor.get("/", headers=by_name, params={"token": "right"}).status_code == 303
@@ -304,6 +308,8 @@ def test_what_cannot_be_read_is_told_as_a_fault_of_the_sender(address: str) -> N
         for path in ("/api/import", "/api/verdict"):
             answer = httpx.post(address + path, content=content, headers=own)
             assert (answer.status_code, answer.headers["Content-Type"][:10]) == (400, "text/plain"), (path, content[:9])
+    half = b'{"captioner": "gpt", "tile_id": "10000_0", "version": 1, "reviewer": "\\ud800", "says": "accept"}'
+    assert httpx.post(f"{address}/api/verdict", content=half, headers=own).status_code == 400
     assert httpx.get(f"{address}/api/queue").status_code == 400
 
 
