@@ -21,6 +21,14 @@ _LIST_END = 7
 """Words after a class within which the last of a list is looked for."""
 
 _LEADS_ON = frozenset({":", "—", "–"})
+_EXCEPT = (["save", "for"], ["except", "for"], ["but", "for"], ["apart", "from"], ["aside", "from"])
+_ALL = frozenset({"all", "every", "each", "everything", "both"})
+_CLASSES = frozenset(
+    {"classes", "covers", "class", "cover", "these", "those", "them", "others", "elements", "everything"}
+)
+_CLAUSE = 12
+"""Words before an exception among which it may be said that it is one among classes."""
+
 _EXAMPLES = frozenset(
     {("such", "as"), ("be", "it"), ("be", "they"), (",", "like"), (",", "including"), (",", "whether")}
 )
@@ -48,7 +56,19 @@ def deny(tokens: Tokens, marks: Sequence[Mark]) -> None:
             at = _deny_after(tokens, marks, at)
         at += 1
     _deny_examples(tokens, marks)
+    _doubt_exceptions(tokens, marks)
     _note_denials(tokens, marks)
+
+
+def _doubt_exceptions(tokens: Tokens, marks: Sequence[Mark]) -> None:
+    """Puts in doubt what is an exception among classes: "nearly all of these covers come together, save for water"."""
+    words = tokens.words
+    for mark in marks:
+        if mark.mention is None or words[mark.first - 2 : mark.first] not in _EXCEPT:
+            continue
+        clause = words[max(mark.first - _CLAUSE, 0) : mark.first - 2]
+        if not _ALL.isdisjoint(clause) and not _CLASSES.isdisjoint(clause):
+            mark.mention.doubted = True
 
 
 def _note_denials(tokens: Tokens, marks: Sequence[Mark]) -> None:
