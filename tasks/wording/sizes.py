@@ -18,7 +18,7 @@ _TAKES = frozenset(
 
 _HAS = frozenset({"takes", "take", "holds", "hold", "has", "have", "reduced"})
 
-_PATCHES = frozenset({"patch", "strip", "stand", "pocket", "clump", "bit", "cluster"})
+_PATCHES = frozenset({"patch", "strip", "stand", "pocket", "clump", "bit", "cluster", "speck"})
 
 _GAP = 2
 """Words that may stand between a share and its class."""
