@@ -42,8 +42,14 @@ _OPENING = re.compile(r"\A\W*(?:overall,\s+)?(?:(?:in|within|across|throughout|f
 """Before the ordinal of the image that a sentence is about."""
 
 _THIS_ONE = re.compile(r"\bthis one\b", re.IGNORECASE)
-_THIS = re.compile(rf"\b(?:here|this (?:one|{_THING}))\b", re.IGNORECASE)
+_THIS = re.compile(rf"\b(?:here|this (?:one|{_THING}))\b|\A\W*(?:was|were|had)\b", re.IGNORECASE)
 """Beside an image's ordinal: that one is another image."""
+
+_UNNAMED = re.compile(
+    r"\bthe (?:first|second|third|fourth)(?: (?:and|or|two|three|one|is|are|has|shows?|contains?)\b| *[.,;])",
+    re.IGNORECASE,
+)
+"""Where an image's ordinal has been taken out: another image, too."""
 
 _WITHIN = re.compile(
     r"\b(?:in|within|across|throughout|over|through|dominates?|covers?|fills?|cross(?:es)?"
@@ -60,7 +66,7 @@ _COMPARED = re.compile(
 
 _APART = re.compile(
     rf"\A(This {_THING})"
-    r"(?:,\s+(?:however|too|also|likewise|similarly|again|meanwhile|conversely|(?:in|by) (?:contrast|comparison)"
+    r"(?:,\s+(?:however|though|too|also|likewise|similarly|again|meanwhile|conversely|(?:in|by) (?:contrast|comparison)"
     r"|on the other hand),|\s+(?:also|again|likewise|similarly))(?=\s)"
 )
 """What sets an image apart from others that are not named."""
@@ -100,7 +106,11 @@ _PARTICIPLE = re.compile(r"[a-z]+ing\b", re.IGNORECASE)
 _OF_A_CLAUSE = re.compile(rf"(?:with|and|but|or|so)\b|{_PARTICIPLE.pattern}", re.IGNORECASE)
 """What begins so needs a clause before it."""
 
-_ADVERBIAL = re.compile(r"(?:in|on|at|to|along|across|near|towards?|throughout|within|here)\b", re.IGNORECASE)
+_JOINS = re.compile(
+    r"(?:with|and|but|or|so|as|while|yet|though|although|making|plus|including|especially)\b", re.IGNORECASE
+)
+
+_ADVERBIAL = re.compile(r"(?:in|on|at|to|from|along|across|near|towards?|throughout|within|here)\b", re.IGNORECASE)
 _OF_ITSELF = re.compile(r"(?:it|its|they|their)\b", re.IGNORECASE)
 _PRONOUN = re.compile(rf"(?:it|its|they|their|these|those|here|there|this)\b(?! {_THING}\b)", re.IGNORECASE)
 _MAIN_VERBS = (Kind.VERB, Kind.LEADS)
@@ -171,9 +181,10 @@ def _sentences_without_comparison(text: str, counts: Counts, recipe: Recipe) -> 
                 return None  # the image that it stands for has not been named
         if not cut:
             kept.append(sentence[0].upper() + sentence[1:])
-    if len(own) > 1 or (own and _THIS_ONE.search(text)):
+    shorter = " ".join(kept)
+    if len(own) > 1 or (own and (_THIS_ONE.search(text) or _UNNAMED.search(shorter))):
         return None  # several images are described
-    return " ".join(kept)
+    return shorter
 
 
 def _as_this(sentence: str) -> tuple[str, object]:
@@ -185,8 +196,8 @@ def _as_this(sentence: str) -> tuple[str, object]:
     alone = len(found) == 1 and not _COMPARED.search(sentence) and _WITHIN.search(sentence, 0, match.start())
     if not alone and not _OPENING.match(sentence[: match.start()]):
         return sentence, None
-    thing = (match["thing"] or match["other"]).lower()
-    this = f"{'this' if sentence[: match.start()].strip() else 'This'} {thing}"
+    this = "this" if re.search(r"\w", sentence[: match.start()]) else "This"
+    this = f"{this} {(match['thing'] or match['other']).lower()}"
     number = (match["ordinal"] or match["number"]).lower()
     image = next((counted for counted in _COUNTS if number in counted), number)
     return _APART.sub(r"\1", sentence[: match.start()] + this + sentence[match.end() :]), image
@@ -228,7 +239,9 @@ def _follows(piece: str, kept: Sequence[str]) -> bool:
     if not kept:
         is_main = _is_a_clause(piece) and not _begins_with_a_verb(piece)
         return not _OF_A_CLAUSE.match(piece) and (is_main or bool(_ADVERBIAL.match(piece)))
-    return not (_begins_with_a_verb(piece) and _is_a_clause(" ".join(kept))) or _PARTICIPLE.match(piece) is not None
+    if _begins_with_a_verb(piece):
+        return not _is_a_clause(" ".join(kept)) or bool(_PARTICIPLE.match(piece))
+    return _is_a_clause(piece) or any(begins.match(piece) for begins in (_PARTICIPLE, _JOINS, _ADVERBIAL))
 
 
 def _begins_with_a_verb(piece: str) -> bool:

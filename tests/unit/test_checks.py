@@ -94,6 +94,8 @@ def test_an_ordinal_becomes_this_image(said: str, before: str) -> None:
         "This is the same as the first image.",
         "The forest is as dense as in the first image.",
         "Unlike the first image, with its trees, this one is calm.",
+        "The third image shows a wood, unlike the first image, a lake.",
+        "The first image was mostly forest.",
     ],
 )
 def test_a_sentence_goes_with_its_comparison_where_nothing_is_left_of_it(said: str) -> None:
@@ -110,6 +112,8 @@ def test_a_sentence_goes_with_its_comparison_where_nothing_is_left_of_it(said: s
         f"{LAID_OUT} Compared to the third image, dominated by water, trees are dense.",
         f"{LAID_OUT} The forest of the first image is mirrored here.",
         f"The first image is wooded. This one is wooded as well. {LAID_OUT}",
+        f"The third image, like the first and second, is wooded. {LAID_OUT}",
+        f"The first image contains trees; the fourth contains trees, too. {LAID_OUT}",
         f"Unlike the first image, it is calm. {LAID_OUT}",
     ],
 )
