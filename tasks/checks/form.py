@@ -13,12 +13,15 @@ from tasks.wording.tokens import Tokens
 _SIGNS = frozenset("*_`#<[{|~•\n")
 """Without one of these, and with a letter at its start, a text has no markup."""
 
+_MARKER = r"(?:\[/?[A-Z_]{3,}\]|\[[Ee]nd\b[^\]]*\])"
+"""What some models write before or behind a text."""
+
 _MARKUP = re.compile(
     r"\*\*|__|`|~~|•"
     r"|^\s*#{1,6}\s"  # heading
     r"|^\s*[-*+•–▪◦>]\s"  # bullet
     r"|^\s*\(?\d{1,2}[.)]\s"  # number
-    r"|</?[a-zA-Z][^>]*>|\[/?[A-Z_]{3,}\]|\[[Ee]nd\b[^\]]*\]|\[[^\]]+\]\([^)]+\)|\|.*\|"
+    rf"|</?[a-zA-Z][^>]*>|{_MARKER}|\[[^\]]+\]\([^)]+\)|\|.*\|"
     r"|(?<![\w*])\*[^\s*][^*]*\*(?!\w)",  # emphasis
     re.MULTILINE,
 )
@@ -37,7 +40,7 @@ _LABEL = re.compile(
 )
 _SIDE = r"(?:top|bottom|upper|lower|middle|cent(?:er|re)|central|left|right|north\w*|south\w*|east\w*|west\w*)"
 _REGION_LABEL = re.compile(rf"(?:\A|[.;!?]\s+)(?:overall|(?:the )?{_SIDE}(?:[- ]\w+){{0,3}}):\s", re.IGNORECASE)
-_CLOSE = r"[\"'”’)\]*_`]*(?:\s*(?:</?\w+>|\[/?\w+\]))?\s*\Z"
+_CLOSE = rf"[\"'”’)\]*_`]*(?:\s*(?:</?\w+>|<\|\w+\|>|{_MARKER}))?\s*\Z"
 _WHOLE = re.compile(rf"[.!?。！？]{_CLOSE}")
 _TRAILS = re.compile(rf"(?:\.{{2,}}|…){_CLOSE}")
 _TAIL = 60

@@ -429,7 +429,7 @@ def test_what_something_looks_to_be_is_a_hedge(hedge: str) -> None:
 @pytest.mark.parametrize(
     "start", ["Image description: ", "Description of the image: ", "Land cover summary: ", "[START] "]
 )
-@pytest.mark.parametrize("end", ["", " [END]", " [/INST]"])
+@pytest.mark.parametrize("end", ["", " [END]", " [/INST]", " <|im_end|>"])
 def test_a_label_or_a_marker_is_no_part_of_a_caption(start: str, end: str) -> None:
     assert found(f"{start}{ORDINARY}{end}") == ["format"]
     assert found(f"{ORDINARY}{end}") == (["format"] if end else [])
