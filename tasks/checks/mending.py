@@ -106,6 +106,9 @@ _PARTICIPLE = re.compile(r"[a-z]+ing\b", re.IGNORECASE)
 _OF_A_CLAUSE = re.compile(rf"(?:with|and|but|or|so)\b|{_PARTICIPLE.pattern}", re.IGNORECASE)
 """What begins so needs a clause before it."""
 
+_BEGINS = re.compile(r"\b(?:and|but|or|while|that|which|where|whereas),\Z", re.IGNORECASE)
+"""What ends so begins a clause whose comma has lost its partner."""
+
 _JOINS = re.compile(
     r"(?:with|and|but|or|so|as|while|yet|though|although|making|plus|including|especially)\b", re.IGNORECASE
 )
@@ -216,7 +219,7 @@ def _without_clause(sentence: str, counts: Counts, recipe: Recipe) -> str | None
         if not _speaks_of_images(piece, counts, recipe):
             if cut and not _follows(piece, kept):
                 return None
-            if cut and kept and not _is_a_clause(kept[-1]) and _begins_with_a_verb(piece):
+            if cut and kept and (_BEGINS.search(kept[-1]) or _leads_to(kept[-1], piece)):
                 kept[-1] = kept[-1].rstrip(" ,;")
             kept.append(piece)
             cut = False
@@ -239,9 +242,14 @@ def _follows(piece: str, kept: Sequence[str]) -> bool:
     if not kept:
         is_main = _is_a_clause(piece) and not _begins_with_a_verb(piece)
         return not _OF_A_CLAUSE.match(piece) and (is_main or bool(_ADVERBIAL.match(piece)))
-    if _begins_with_a_verb(piece):
+    if _begins_with_a_verb(piece) and not _BEGINS.search(kept[-1]):
         return not _is_a_clause(" ".join(kept)) or bool(_PARTICIPLE.match(piece))
     return _is_a_clause(piece) or any(begins.match(piece) for begins in (_PARTICIPLE, _JOINS, _ADVERBIAL))
+
+
+def _leads_to(before: str, piece: str) -> bool:
+    """Whether a piece of a sentence is the subject of the next: no comma parts them."""
+    return not _is_a_clause(before) and _begins_with_a_verb(piece)
 
 
 def _begins_with_a_verb(piece: str) -> bool:

@@ -121,6 +121,23 @@ def test_nothing_is_mended_where_it_is_unclear_what_would_be_said(text: str) -> 
     assert mended(text) is None
 
 
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        ("Trees, unlike in the first image, cover most of the land.", "Trees cover most of the land."),
+        ("Trees are tall and, unlike the first image, grow densely.", "Trees are tall and grow densely."),
+        (
+            "Trees are tall and, unlike the first image, water lies in the lower left.",
+            "Trees are tall and water lies in the lower left.",
+        ),
+        ("In this tile, unlike the previous one, trees are tall.", "In this tile, trees are tall."),
+        ("Trees are tall, as in the first image, covering the land.", "Trees are tall, covering the land."),
+    ],
+)
+def test_what_stood_around_a_comparison_is_joined(said: str, left: str) -> None:
+    assert mended(f"{LAID_OUT} {said}") == f"{LAID_OUT} {left}"
+
+
 def test_a_flag_tells_where_in_the_text_it_is() -> None:
     text = ORDINARY.replace("a little variety", "a small pond")
     (flag,) = check(text, tiles()["forest"], "text")
