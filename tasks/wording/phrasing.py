@@ -70,11 +70,12 @@ class Phrasing:
 
     def is_described_before(self, at: int) -> bool:
         """Whether a region is the subject that a sentence begins by describing: "clad in trees, the north"."""
-        first, before, follows = self.marks[0], self.marks[at - 1], self.marks[at + 1 : at + 2]
+        first, before = self.marks[0], self.marks[at - 1]
         start = next(begin for begin, end in self.tokens.sentences if begin <= first.first < end)
-        if first.first > start + 1 or before.kind is not Kind.COMMA or not follows or not follows[0].is_a_verb:
+        if first.first > start + 1 or before.kind is not Kind.COMMA:
             return False
-        if any(mark.is_a_verb or mark.kind in (Kind.REGION, Kind.BREAK) for mark in self.marks[1:at]):
+        described = next((place for place, mark in enumerate(self.marks[:at]) if mark.mention), at)
+        if any(mark.is_a_verb or mark.kind in (Kind.REGION, Kind.BREAK) for mark in self.marks[described:at]):
             return False
         if first.mention is not None:
             return before is self.marks[1] and self.tokens.words[first.last].endswith("ed")

@@ -312,10 +312,10 @@ class _Sentence:
 
     def _new_region(self, at: int, mark: Mark, region: Region, preposition: bool) -> None:
         """Tells whether a region stands behind classes, and which, or in front of what follows."""
-        if self.open and not preposition and self.phrasing.is_described_before(at):
-            self._stand_behind(self.open, region)  # "mostly covered by trees, the north ..."
+        if not preposition and at and self.phrasing.is_described_before(at):
+            self._stand_behind(self.open or self.closed, region)  # "mostly covered by trees, the north ..."
             self._stand_in_front(region)
-        elif self.open and self.phrasing.has_a_noun_of_its_own(self.since, mark.first):
+        elif (self.open or self.closed) and self.phrasing.has_a_noun_of_its_own(self.since, mark.first):
             self._begin([])  # "trees and shrubs, and human use is limited to the south"
             self.behind, self.placed = True, []
         elif self.open and not self._begins(at, mark, preposition):
