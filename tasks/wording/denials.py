@@ -21,6 +21,7 @@ _LIST_END = 7
 """Words after a class within which the last of a list is looked for."""
 
 _LEADS_ON = frozenset({":", "—", "–"})
+_EXCEPTING = frozenset({"save", "except", "but", "apart", "aside"})
 _EXCEPT = (["save", "for"], ["except", "for"], ["but", "for"], ["apart", "from"], ["aside", "from"])
 _ALL = frozenset({"all", "every", "each", "everything", "both"})
 _CLASSES = frozenset(
@@ -42,8 +43,18 @@ _STOPS = (Kind.VERB, Kind.BREAK, Kind.REGION, Kind.LEADS, Kind.WITH, Kind.DENIES
 _DENIALS = (Kind.DENIES, Kind.DENIES_BEFORE)
 
 
-def deny(tokens: Tokens, marks: Sequence[Mark]) -> None:
-    """Marks the classes of one sentence that it denies, and those of which that is in doubt."""
+def deny(tokens: Tokens, marks: Sequence[Mark], first: int, end: int) -> None:
+    """Marks the classes that a sentence, from its first token to before its end, denies or puts in doubt."""
+    if any(mark.kind in _DENIALS for mark in marks):
+        _deny_lists(tokens, marks)
+        _deny_examples(tokens, marks)
+    _doubt_exceptions(tokens, marks)
+    if marks and not grammar().denial.isdisjoint(tokens.words[first:end]):
+        _note_denials(tokens, marks, first, end)
+
+
+def _deny_lists(tokens: Tokens, marks: Sequence[Mark]) -> None:
+    """Denies the classes that are listed behind a denial or, as its subject, before it."""
     at = 0
     while at < len(marks):
         mark = marks[at]
@@ -55,14 +66,13 @@ def deny(tokens: Tokens, marks: Sequence[Mark]) -> None:
         ):
             at = _deny_after(tokens, marks, at)
         at += 1
-    _deny_examples(tokens, marks)
-    _doubt_exceptions(tokens, marks)
-    _note_denials(tokens, marks)
 
 
 def _doubt_exceptions(tokens: Tokens, marks: Sequence[Mark]) -> None:
     """Puts in doubt what is an exception among classes: "nearly all of these covers come together, save for water"."""
     words = tokens.words
+    if not marks or _EXCEPTING.isdisjoint(words[marks[0].first - 1 : marks[-1].last]):
+        return
     for mark in marks:
         if mark.mention is None or words[mark.first - 2 : mark.first] not in _EXCEPT:
             continue
@@ -71,17 +81,12 @@ def _doubt_exceptions(tokens: Tokens, marks: Sequence[Mark]) -> None:
             mark.mention.doubted = True
 
 
-def _note_denials(tokens: Tokens, marks: Sequence[Mark]) -> None:
+def _note_denials(tokens: Tokens, marks: Sequence[Mark], start: int, end: int) -> None:
     """Notes which classes stand in one clause with a denial of any kind, however it is put."""
-    if not marks:
-        return
     words = tokens.words
-    start, end = next((first, end) for first, end in tokens.sentences if first <= marks[0].first < end)
     denying = {at for at in range(start, end) if words[at] in grammar().denial}
-    if not denying:
-        return
-    for first, last, meaning in grammar().vocabulary.found(words, start, end):
-        if meaning.kind is Kind.PLAIN and words[first : first + 2] != ["no", "other"]:
+    for first, last, _ in grammar().affirming.found(words, start, end):
+        if words[first : first + 2] != ["no", "other"]:
             denying.difference_update(range(first, last + 1))  # "not only trees"
     begins = [mark.first for place, mark in enumerate(marks) if _begins_a_clause(marks, place)]
     for begin, stop in pairwise((start, *begins, end)):

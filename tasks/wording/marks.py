@@ -150,7 +150,8 @@ def _joins_adjectives(words: list[str], comma: int, end: int, since: int) -> boo
         return False
     follows = words[comma + 1]
     is_a_verb = follows.endswith("s") and not follows.endswith(("ss", "ous"))  # "..., forms a small part, leads to ..."
-    return follows not in _AFTER_ADJECTIVES | grammar().places and follows.isalpha() and not is_a_verb
+    joins = follows in _AFTER_ADJECTIVES or follows in grammar().places
+    return follows.isalpha() and not (joins or is_a_verb)
 
 
 def _is_a_noun(words: list[str], at: int, end: int, after_size: bool) -> bool:

@@ -53,12 +53,13 @@ def read(text: str) -> Reading:
     for first, end in tokens.sentences:
         found = list(marks(tokens, first, end))
         placing.place(found, first)
-        deny(tokens, found)
+        deny(tokens, found, first, end)
         size(tokens, found)
         leading += leaders(tokens, found)
         named = [mark.mention for mark in found if mark.mention is not None]
-        for mention in named:
-            mention.in_closing = _sums_up(tokens, first, end)
+        if _sums_up(tokens, first, end):
+            for mention in named:
+                mention.in_closing = True
         mentions += named
     return Reading(tokens, tuple(mentions), tuple(leading))
 

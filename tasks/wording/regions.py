@@ -42,9 +42,7 @@ class Region:
     @property
     def is_a_corner(self) -> bool:
         """Whether it is one of the four quarters."""
-        return (
-            len(self.claims) == len(self.claims[0]) == 1 and self.claims[0] != _rows(_MIDDLE) if self.claims else False
-        )
+        return self.claims in _QUARTERS
 
     def together_with(self, other: Region) -> Region:
         """A region that claims both."""
@@ -54,6 +52,7 @@ class Region:
 VAGUE = Region(Extent.VAGUE)
 
 _MIDDLE = "middle"
+_QUARTERS = [((row,),) for row, patch in enumerate(PATCHES) if "_" in patch]
 _HALVES = ("top", "bottom", "left", "right")
 _Named: TypeAlias = Iterator[tuple[Region, Sequence[str]]]
 

@@ -63,6 +63,7 @@ class Grammar:
     Attributes:
         vocabulary: all phrases.
         fillers: what may stand between a denial and its class.
+        affirming: phrases that look like a denial and are none: "not only".
         hints: phrases that may name one of several classes, by id.
         closing: words of a last sentence that sums up.
         denial: words of denial.
@@ -108,6 +109,7 @@ class Grammar:
     vocabulary: Phrases[Meaning]
     fillers: frozenset[str]
     hints: Phrases[tuple[int, ...]]
+    affirming: Phrases[bool]
     closing: frozenset[str]
     denial: frozenset[str]
     holding: frozenset[str]
@@ -185,6 +187,8 @@ def grammar() -> Grammar:
     hints: Phrases[tuple[int, ...]] = Phrases()
     for ambiguous in lexicon().hinting:
         hints.add(ambiguous.words, ambiguous.classes)
+    affirming: Phrases[bool] = Phrases()
+    affirming.add(content["no_denials"], True)
     _add_frame(phrases, content)
     _add_regions(phrases, content)
     _add_leads(phrases, content)
@@ -197,6 +201,7 @@ def grammar() -> Grammar:
     return Grammar(
         vocabulary=phrases,
         hints=hints,
+        affirming=affirming,
         scene=scene,
         leads_part=leads_part,
         partings=partings,

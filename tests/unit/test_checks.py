@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,9 +16,10 @@ from tasks.landcover.classes import ID_OF_TOKEN, N_IDS
 from tasks.statistics.patches import patch_counts
 from tasks.wording.reading import read
 from tasks.wording.rules import describe
-from tests.checks_corpus import Sample, counts_of, samples, tiles
+from tests.checks_corpus import counts_of, samples, tiles
 
 SAMPLES = list(samples())
+LOTS = {lot: list(of_it) for lot, of_it in groupby(SAMPLES, key=lambda sample: sample.name.rpartition("-")[0])}
 ORDINARY = (
     "Trees dominate the scene and are found in every quarter, with grass in the bottom right. "
     "The shrubs of the bottom left add a little variety to the forest."
@@ -27,9 +30,10 @@ def found(text: str, tile: str = "forest", recipe: Recipe = "text") -> list[str]
     return names(check(text, tiles()[tile], recipe))
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
-def test_the_corpus_has_the_faults_that_people_find_in_it(sample: Sample) -> None:
-    assert set(names(check(sample.text, sample.counts, sample.recipe))) == sample.flags
+@pytest.mark.parametrize("lot", LOTS)
+def test_the_corpus_has_the_faults_that_people_find_in_it(lot: str) -> None:
+    flagged = {one.name: set(names(check(one.text, one.counts, one.recipe))) for one in LOTS[lot]}
+    assert flagged == {one.name: one.flags for one in LOTS[lot]}
 
 
 def test_the_corpus_is_large_and_half_of_it_is_clean() -> None:
@@ -38,13 +42,14 @@ def test_the_corpus_is_large_and_half_of_it_is_clean() -> None:
     assert {flag.split(":")[0] for sample in SAMPLES for flag in sample.flags} == set(CODES)
 
 
-@pytest.mark.parametrize("sample", [one for one in SAMPLES if one.flags], ids=lambda sample: sample.name)
-def test_what_is_mended_says_the_same_and_has_no_fault(sample: Sample) -> None:
-    mended = mend(sample.text, sample.counts, sample.recipe, check(sample.text, sample.counts, sample.recipe))
-    assert mended == sample.mended
-    if mended is not None:
-        assert not [flag for flag in check(mended, sample.counts, sample.recipe) if flag.is_error]
-        assert same_facts(read(sample.text), read(mended))
+@pytest.mark.parametrize("lot", LOTS)
+def test_what_is_mended_says_the_same_and_has_no_fault(lot: str) -> None:
+    for sample in LOTS[lot]:
+        mended = mend(sample.text, sample.counts, sample.recipe, check(sample.text, sample.counts, sample.recipe))
+        assert mended == sample.mended, sample.name
+        if mended is not None:
+            assert not [flag for flag in check(mended, sample.counts, sample.recipe) if flag.is_error], sample.name
+            assert same_facts(read(sample.text), read(mended)), sample.name
 
 
 def test_a_clean_caption_is_not_mended() -> None:
