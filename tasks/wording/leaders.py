@@ -63,6 +63,7 @@ def leaders(tokens: Tokens, marks: Sequence[Mark]) -> Iterator[Leading]:
                 or (_names_the_scene(tokens, mark) and not _stands_in_a_place(marks, group))
             )
             and not _is_local(marks, at)
+            and not _is_where(marks, at)
             and (_is_of_the_land(tokens, mark) or not _is_of_a_part(tokens, marks, at))
         ):
             yield Leading(tuple(group), tokens.span(mark.first, mark.last), _is_of_the_land(tokens, mark))
@@ -175,6 +176,18 @@ def _is_local(marks: Sequence[Mark], at: int) -> bool:
             return mark.meaning.region.extent not in (Extent.WHOLE, Extent.SAME)
         if mark.kind in (Kind.COMMA, Kind.BREAK, Kind.WITH, Kind.AND):
             return False
+    return False
+
+
+def _is_where(marks: Sequence[Mark], at: int) -> bool:
+    """Whether a lead stands in a clause about a place: "the north, in which grass holds the largest part"."""
+    relative = False
+    for mark in reversed(marks[:at]):
+        if mark.kind is Kind.BREAK:
+            return False
+        relative = relative or (mark.kind is Kind.RELATIVE and mark.last > mark.first)
+        if relative and mark.meaning.region is not None and mark.meaning.region.extent is Extent.PLACED:
+            return True
     return False
 
 

@@ -186,7 +186,8 @@ class Phrasing:
 
     def is_said_of_the_place(self, at: int) -> bool:
         """Whether "it" means the place that is the subject: "the north is all trees, and it also contains water"."""
-        first, follows = self.marks[0], self.marks[at + 1 : at + 2]
+        first = next((mark for mark in self.marks if mark.kind is not Kind.COMMA), self.marks[0])
+        follows = self.marks[at + 1 : at + 2]
         words = self.tokens.words
         return (
             first.kind is Kind.REGION
@@ -286,7 +287,9 @@ class Phrasing:
         )
 
     def is_next_to_something_new(self, since: int, first: int) -> bool:
-        """Whether a class is brought in beside what stands before: "next to a small pond"."""
+        """Whether a class is brought in beside what a region holds: "lawns in the north, next to a small pond"."""
+        if not any(mark.kind is Kind.REGION and mark.last + 1 == since for mark in self.marks):
+            return False
         gap = self.tokens.words[since:first]
         at = next((at for at, word in enumerate(gap) if word in {"a", "an", "some"}), 0)
         known = self.known.beside_class

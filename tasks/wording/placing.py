@@ -142,7 +142,7 @@ class _Sentence:
         beside = self.phrasing.beside(mark)
         if beside or self.phrasing.is_an_exception(at) or (of_one and of_one.beside):
             mention.beside = True
-        elif self.fresh and self.behind and self.phrasing.is_next_to_something_new(self.since, mark.first):
+        elif self.behind and self.phrasing.is_next_to_something_new(self.since, mark.first):
             front = self.latest  # "lawns in the north, beside a pond"
         elif beside is False or of_one in self.near:
             self.near.append(mention)
