@@ -62,11 +62,15 @@ def review(config: Campaign, *, host: str, port: int, sample: int, seed: int) ->
     with open_state(config.state, config.dataset) as state:
         restore(state, dataset)
         desk = _desk(config, state, dataset, sample, seed)
-        with asyncio.Runner() as loop:
-            runner = loop.run(_serving(desk, config.name, host, port))
-            try:
+        served = False
+        try:
+            with asyncio.Runner() as loop:
+                runner = loop.run(_serving(desk, config.name, host, port))
+                served = True
                 loop.run(_until_ended(runner))
-            finally:
+        finally:
+            # Once the server is closed: a verdict that is on its way is kept before all of them are written.
+            if served:
                 with stage(config):
                     export(state, names, dataset)
                     write_report(config, state)

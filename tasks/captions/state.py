@@ -66,7 +66,8 @@ class Caption:
         kind: what sort of text it is.
         variant: which of several of that sort.
         version: counts from 1 for each tile, captioner, kind and variant.
-        revises: the version that this one was made from; None for an answer. A request has one answer for a tile.
+        revises: the version that this one was made from, or the verdict that it takes back; None for an answer. A
+            request has one answer for a tile.
     """
 
     tile_id: str

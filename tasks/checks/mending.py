@@ -35,7 +35,8 @@ _NUMBERED = rf"{_THING}\s*(?:no\.?\s|number\s|#)?\s*{_NUMBER}"
 _LABEL = re.compile(rf"\A\W*(?:(?:the\s+)?{_ORDINAL}\s+{_THING}|{_NUMBERED})\W*[:–—]\s*", re.IGNORECASE)
 _COUNTED = re.compile(
     rf"\b(?:(?:the|this)\s+)?(?:(?P<ordinal>{_ORDINAL})(?:\s+and\s+(?:last|final))?\s+{_KIND}(?P<thing>{_THING})\b(?!s)"
-    rf"|(?P<other>{_THING})\s*(?:no\.?\s|number\s|#)?\s*(?P<number>{_NUMBER})\b(?:\s+of\s+{_NUMBER}\b)?)",
+    rf"|(?<!the )(?<!this )(?P<other>{_THING})\s*(?:no\.?\s|number\s|#)?\s*(?P<number>{_NUMBER})\b"
+    rf"(?:\s+of\s+{_NUMBER}\b)?)",
     re.IGNORECASE,
 )
 _OPENING = re.compile(r"\A\W*(?:overall,\s+)?(?:(?:in|within|across|throughout|for)\s+)?\Z", re.IGNORECASE)

@@ -51,7 +51,11 @@ def bad_words(tokens: Tokens, settings: Settings) -> Iterator[Flag]:
             continue
         if code == "cross-image" and _are_regions(tokens, settings, first, last):
             continue
-        if code == "cross-image" and words[last] == "a" and text[tokens.starts[last]] == "a":
+        if (
+            code == "cross-image"
+            and words[last] == "a"
+            and (text[tokens.starts[last]] == "a" or words[first - 1] == "this")
+        ):
             continue  # "in this image a forest" has an article
         if words[first] == "may" and _A_MONTH.match(text, start):
             continue

@@ -322,7 +322,11 @@ document.addEventListener("click", (event) => {
 });
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && mode !== "read") return act("cancel");
-  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && mode === "edit") return $("#editor").requestSubmit();
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && mode === "edit") {
+    // The next caption may have a draft, which opens in the editor: a key that is held does not save that, too.
+    if (!event.repeat) $("#editor").requestSubmit();
+    return undefined;
+  }
   const typing = event.target.closest("input, textarea, select");
   if (typing || event.ctrlKey || event.metaKey || event.altKey || mode !== "read") return undefined;
   const action = KEYS[event.key] ?? (event.key === "Enter" && event.target.closest("[data-do]")?.dataset.do);

@@ -210,7 +210,7 @@ def _let_in(token: str) -> Middleware:
         if _same(request.cookies.get(cookie), token):
             return await handler(request)
         if request.path == "/" and _same(request.query.get("token"), token):
-            response = web.Response(status=303, headers={"Location": "/"})
+            response = web.Response(status=303, headers={"Location": "./"})
             # A strict cookie would not be sent on the way here from a link on another site.
             response.set_cookie(cookie, token, httponly=True, samesite="Lax")
             return response

@@ -63,7 +63,7 @@ def verdicts_by_text(versions: Sequence[Caption]) -> dict[int, dict[str, Caption
     found: dict[int, dict[str, Caption]] = defaultdict(dict)
     for version in versions:
         verdict = copies.get(version.version, version)
-        if verdict.reviewer is None or verdict.revises is None:
+        if verdict.reviewer is None or verdict.revises is None or verdict.status not in _SAYS:
             continue
         if verdict is version:
             found[verdict.revises][verdict.reviewer] = verdict

@@ -91,7 +91,7 @@ def copied(finished: Path, folder: Path) -> Path:
 
 
 READ = """
-import glob, json, sys
+import glob, json, os, sys
 import datasets, geopandas, pystac, pyarrow.parquet, webdataset
 root, cache = sys.argv[1:]
 datasets.disable_progress_bars()
@@ -113,8 +113,10 @@ described = mlcroissant.Dataset(jsonld=root + "/croissant.json")
 for records in described.metadata.record_sets:
     rows = list(described.records(records.uuid))
     told["croissant"][records.uuid] = [row[records.uuid + "/text"].decode() for row in rows]
-print(json.dumps(told))
+print(json.dumps(told), flush=True)
+os._exit(0)
 """
+"""Ends at once: threads of some of these libraries may outlive Python's own end, and abort it."""
 
 
 def read_by_others(release: Path, scratch: Path) -> dict[str, Any]:

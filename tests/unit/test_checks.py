@@ -188,6 +188,13 @@ def test_any_piece_of_a_caption_can_be_checked(data: st.DataObject) -> None:
     mend(piece, tiles()["coast"], "vision", check(piece, tiles()["coast"], "vision"))
 
 
+@pytest.mark.parametrize(
+    "said", ["In this tile one finds trees.", "In this image two covers lead.", "In this image A lot grows."]
+)
+def test_a_number_or_an_article_behind_this_image_counts_no_images(said: str) -> None:
+    assert "cross-image" not in found(said, recipe="vision")
+
+
 @pytest.mark.parametrize("word", ["Overall", "Trees,", "there", "In the north, where trees stand,", "No", "Unlike"])
 def test_a_reply_that_stops_at_once_can_be_checked(word: str) -> None:
     assert "length" in names(check(word, tiles()["coast"], "vision"))
