@@ -98,10 +98,10 @@ def _note_denials(tokens: Tokens, marks: Sequence[Mark], start: int, end: int) -
 
 def _begins_a_clause(marks: Sequence[Mark], place: int) -> bool:
     """Whether a clause begins at a mark: a break, or a comma before a class and its verb."""
-    mark = marks[place]
+    if marks[place].kind is not Kind.COMMA:
+        return marks[place].kind is Kind.BREAK
     rest = [one for one in marks[place + 1 :] if one.kind not in (Kind.SIZE, Kind.AND)][:2]
-    is_a_clause = len(rest) == 2 and rest[0].mention is not None and rest[1].is_a_verb
-    return mark.kind is Kind.BREAK or (mark.kind is Kind.COMMA and is_a_clause)
+    return len(rest) == 2 and rest[0].mention is not None and rest[1].is_a_verb
 
 
 def _deny_examples(tokens: Tokens, marks: Sequence[Mark]) -> None:
