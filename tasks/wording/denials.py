@@ -21,8 +21,8 @@ _LIST_END = 7
 """Words after a class within which the last of a list is looked for."""
 
 _LEADS_ON = frozenset({":", "—", "–"})
-_EXCEPTING = frozenset({"save", "except", "but", "apart", "aside"})
 _EXCEPT = (["save", "for"], ["except", "for"], ["but", "for"], ["apart", "from"], ["aside", "from"])
+_EXCEPTING = frozenset(first for first, _ in _EXCEPT)
 _ALL = frozenset({"all", "every", "each", "everything", "both"})
 _CLASSES = frozenset(
     {"classes", "covers", "class", "cover", "these", "those", "them", "others", "elements", "everything"}

@@ -116,7 +116,7 @@ def _is_said_at_first(tokens: Tokens, marks: Sequence[Mark], at: int) -> bool:
     phrasing = Phrasing(tokens, marks)
     for place, mark in enumerate(marks[at + 1 :], start=at + 1):
         if mark.kind is Kind.REGION:
-            return added and not (not phrasing.has_preposition(mark.first) and phrasing.is_described_before(place))
+            return added and (phrasing.has_preposition(mark.first) or not phrasing.is_described_before(place))
         follows = marks[place + 1] if place + 1 < len(marks) else None
         verb = follows is not None and follows.is_a_verb and follows.first == mark.last + 1
         region = follows is not None and follows.kind is Kind.REGION and mark.kind is Kind.COMMA

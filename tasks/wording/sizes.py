@@ -80,9 +80,9 @@ def _by_subject(marks: Sequence[Mark], at: int) -> Mention | None:
 
 
 def _is_a_share(words: list[str], first: int, noun: int) -> bool:
-    """Whether a size is that of a share: "a small portion", "only a small patch"."""
-    alone = words[first - 1] in {"a", "an"}
-    return words[noun] in grammar().shares or (alone and words[noun] in _PATCHES)
+    """Whether a size is that of a share, or of one thing: "small portions", "a small patch", not "small patches"."""
+    is_one = words[first - 1] in {"a", "an"}
+    return words[noun] in grammar().shares or (is_one and words[noun] in _PATCHES)
 
 
 def _takes(words: list[str], marks: Sequence[Mark], at: int) -> bool:
