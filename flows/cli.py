@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from flows.runtime.ending import EXIT_CODES, end_on_signals, tell_interrupted
+from flows.runtime.ending import EXIT_CODES, end_on_signals, heed, tell_interrupted
 from tasks.errors import EarthscribeError, InputError
 
 if TYPE_CHECKING:
@@ -375,14 +375,8 @@ def _run_flow(
 def main() -> NoReturn:
     """The command's entry point."""
     end_on_signals()
-    verbose = "--verbose" in sys.argv
     try:
-        code = app(standalone_mode=False) or 0
-    except click.exceptions.Exit as stop:
-        code = stop.exit_code
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
+        code = _invoke(verbose="--verbose" in sys.argv)
     except (KeyboardInterrupt, click.Abort):
         tell_interrupted()
         code = EXIT_CODES[signal.SIGINT]
@@ -391,14 +385,36 @@ def main() -> NoReturn:
         code = stop.code if isinstance(stop.code, int) else 1
         if code == EXIT_CODES[signal.SIGTERM]:
             tell_interrupted()
-    except EarthscribeError as error:
-        if verbose:
-            traceback.print_exc()
-        print(f"error: {error}", file=sys.stderr)
-        code = 2 if isinstance(error, InputError) else 1
-    except Exception as error:
-        if verbose:
-            traceback.print_exc()
-        print(f"unexpected error: {type(error).__name__}: {error} (--verbose shows where)", file=sys.stderr)
-        code = 1
     sys.exit(code)
+
+
+def _invoke(*, verbose: bool) -> int:
+    """Runs the command of the command line and tells its errors.
+
+    Args:
+        verbose: whether to tell where an error came from.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        KeyboardInterrupt, SystemExit: it was told to end, be it that a library has made an error of that.
+    """
+    try:
+        return app(standalone_mode=False) or 0
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        raise
+    except Exception as error:
+        heed()
+        if verbose:
+            traceback.print_exc()
+        if isinstance(error, EarthscribeError):
+            print(f"error: {error}", file=sys.stderr)
+            return 2 if isinstance(error, InputError) else 1
+        print(f"unexpected error: {type(error).__name__}: {error} (--verbose shows where)", file=sys.stderr)
+        return 1

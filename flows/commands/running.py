@@ -16,7 +16,7 @@ from prefect.states import Cancelled
 
 from flows.display.terminal import say
 from flows.registry import FLOWS
-from flows.runtime.ending import EXIT_CODES, INTERRUPTED, reporting_interruption
+from flows.runtime.ending import EXIT_CODES, INTERRUPTED, heed, reporting_interruption
 from flows.runtime.hooks import close_dead_runs
 from flows.runtime.outcome import Outcome
 from tasks.configuration import Campaign
@@ -48,6 +48,8 @@ def run_flow(name: str, config: Campaign, parameters: Mapping[str, Any]) -> Outc
         if state.is_cancelling() or state.is_cancelled():
             # It came when the work was done: there was nothing left that would have heeded it.
             raise SystemExit(EXIT_CODES[signal.SIGTERM])
+        if not state.is_completed():
+            heed()
     result = state.result(raise_on_failure=False)
     if isinstance(result, BaseException):
         raise result

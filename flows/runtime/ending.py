@@ -71,10 +71,14 @@ def patience(seconds: float) -> Iterator[None]:
 
 @contextlib.contextmanager
 def reporting_interruption(report: Callable[[], object]) -> Iterator[None]:
-    """Calls ``report`` if a signal ends the block, be it at once."""
+    """Calls ``report`` if a signal ends the block, be it at once, or by an error that a library has made of it."""
     _reports.append(report)
     try:
-        yield
+        try:
+            yield
+        except Exception:
+            heed()
+            raise
     except (KeyboardInterrupt, SystemExit):
         report()
         raise
@@ -83,7 +87,12 @@ def reporting_interruption(report: Callable[[], object]) -> Iterator[None]:
 
 
 def heed() -> None:
-    """Ends the command in order, if it was told to and some library has swallowed the word, or its run is cancelled."""
+    """Ends the command in order, if it was told to or its run is cancelled, where a library has swallowed the word.
+
+    Raises:
+        KeyboardInterrupt: it was told by Ctrl-C.
+        SystemExit: it was told by SIGTERM, or its run is cancelled.
+    """
     if _received:
         _raise(_received[0])
     if _cancelled.is_set():
@@ -114,8 +123,8 @@ def _end(number: int, _frame: FrameType | None) -> None:
 
 
 def _unraisable(swallowed: sys.UnraisableHookArgs) -> None:
-    """Says nothing of a Ctrl-C that came amid a weak reference's callback: `heed` sees to it."""
-    if not (_received and isinstance(swallowed.exc_value, KeyboardInterrupt | SystemExit)):
+    """Says nothing of a signal, ours or Prefect's, that came amid a weak reference's callback: `heed` sees to it."""
+    if swallowed.exc_value is None or isinstance(swallowed.exc_value, Exception):
         sys.__unraisablehook__(swallowed)
 
 

@@ -112,7 +112,8 @@ def _rows(mention: Mention) -> Sequence[tuple[int, ...]]:
         return [(0,)]
     if any(region.extent is not Extent.PLACED for region in mention.regions):
         return []
-    return [rows for region in (*mention.regions, *mention.otherwise) for rows in region.claims]
+    whole = [(0,)] if mention.in_closing else []
+    return whole + [rows for region in (*mention.regions, *mention.otherwise) for rows in region.claims]
 
 
 def _is_one_of(tree: Mention, mangroves: Sequence[Mention], text: str) -> bool:

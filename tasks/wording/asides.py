@@ -25,7 +25,7 @@ def without_brackets(tokens: Tokens, marks: Sequence[Mark]) -> Sequence[Mark]:
             while end < len(marks) and tokens.words[marks[end].first] != ")":
                 end += 1
             inside = marks[at + 1 : end]
-            regions = [mark.meaning.region for mark in inside if mark.meaning.region]
+            regions = [mark.region for mark in inside if mark.region]
             if regions and not any(mark.mention for mark in inside):
                 mention.regions = [region for region in regions if region.extent is not Extent.SAME]
                 mention.bracketed = True
@@ -42,7 +42,7 @@ def place_additions(tokens: Tokens, marks: Sequence[Mark]) -> None:
     if not marks or marks[-1].mention is None:
         return
     at = next((at for at in range(len(marks) - 1, -1, -1) if marks[at].kind is Kind.REGION), -1)
-    region = marks[at].meaning.region if at >= 0 else None
+    region = marks[at].region if at >= 0 else None
     rest = marks[at + 1 :]
     added = [mark for mark in rest if mark.mention is not None]
     if (

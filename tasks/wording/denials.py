@@ -253,7 +253,7 @@ def _deny_before(tokens: Tokens, marks: Sequence[Mark], at: int) -> bool:
             joins.append(mark)
         elif mark.kind is Kind.VERB and not chain:
             joins = []
-        elif mark.kind in _STOPS and tokens.words[mark.first] != ")" and mark.meaning.region != VAGUE:
+        elif mark.kind in _STOPS and tokens.words[mark.first] != ")" and mark.region != VAGUE:
             apart = mark.kind is Kind.WITH and _is_bare(tokens, marks[at])
             apart = apart or tokens.words[mark.first] == "including"
             if mark.kind not in (Kind.BREAK, Kind.REGION) and not apart:

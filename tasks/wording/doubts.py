@@ -38,6 +38,8 @@ def read_otherwise(tokens: Tokens, marks: Sequence[Mark]) -> None:
             continue
         if not several or _is_the_only_subject(marks, at, mention.regions[-1]):
             continue
+        if _goes_on_elsewhere(phrasing, at):
+            continue
         bound = _bound(tokens, marks, at)
         if bound:
             mention.regions = [region for region in mention.regions if region in bound] or mention.regions
@@ -74,7 +76,7 @@ def _is_next_to_what_is_there(tokens: Tokens, marks: Sequence[Mark], at: int) ->
                 return False
             gap = tokens.words[mark.last + 1 : marks[place + 1].first]
             gap = gap[1:] if gap[:1] and gap[0] not in _RELATES and gap[0].isalpha() else gap
-            return grammar().opening.issuperset(gap) and marks[place + 1].meaning.region in marks[at].mention_regions
+            return grammar().opening.issuperset(gap) and marks[place + 1].region in marks[at].mention_regions
         elif mark.kind not in (Kind.VERB, Kind.SIZE, Kind.COMMA):
             return False
         else:
@@ -98,8 +100,21 @@ def _is_the_only_subject(marks: Sequence[Mark], at: int, last: Region) -> bool:
     for mark in marks[at + 1 :]:
         if mark.mention is not None or mark.kind in (Kind.BREAK, Kind.RELATIVE):
             return False
-        if mark.meaning.region == last:
+        if mark.region == last:
             return True
+    return False
+
+
+def _goes_on_elsewhere(phrasing: Phrasing, at: int) -> bool:
+    """Whether a class with a place has one more: "fields in the south, with a few more plots in the west"."""
+    placed = False
+    for place in range(at + 1, len(phrasing.marks)):
+        mark = phrasing.marks[place]
+        if mark.kind is Kind.WITH:
+            return placed and phrasing.tells_more_of_the_same(place)
+        if mark.kind is Kind.BREAK:
+            return False
+        placed = placed or mark.kind is Kind.REGION
     return False
 
 
@@ -117,8 +132,8 @@ def _bound(tokens: Tokens, marks: Sequence[Mark], at: int) -> list[Region]:
                 gap = gap[1:]  # "grassy slopes in the south"
             if not verb and not all(_is_plain(word) or (found and word in {",", "and"}) for word in gap):
                 break
-            if mark.meaning.region is not None:
-                found.append(mark.meaning.region)
+            if mark.region is not None:
+                found.append(mark.region)
             since = mark.last + 1
         elif mark.is_a_verb:
             if found and not verb:
@@ -147,7 +162,7 @@ def _before(phrasing: Phrasing, at: int) -> Iterator[Region]:
     for mark in reversed(marks[:at]):
         if mark.kind is Kind.BREAK:
             return
-        region = mark.meaning.region
+        region = mark.region
         if region is None or region.extent is not Extent.PLACED:
             continue
         if not phrasing.is_compared(mark) and not phrasing.is_left_out(mark):
@@ -168,7 +183,7 @@ def _behind(phrasing: Phrasing, at: int) -> Iterator[Region]:
             if not grammar().it.isdisjoint(tokens.words[mark.last + 1 : mark.last + 2]):
                 return
         elif mark.kind is Kind.REGION:
-            region = mark.meaning.region
+            region = mark.region
             if region is None or region.extent is not Extent.PLACED:
                 return
             if join is not None and _begins(tokens, marks, join, place):

@@ -99,7 +99,7 @@ def _unequalled(tokens: Tokens, marks: Sequence[Mark]) -> Iterator[Leading]:
 def _stands_in_a_place(marks: Sequence[Mark], group: Sequence[Mention]) -> bool:
     """Whether a place comes before the first of some classes: "in the north, trees ..."."""
     for mark in marks:
-        if mark.kind is Kind.REGION and mark.meaning.region and mark.meaning.region.extent is not Extent.WHOLE:
+        if mark.kind is Kind.REGION and mark.region and mark.region.extent is not Extent.WHOLE:
             return True
         if mark.mention in group:
             return False
@@ -172,8 +172,8 @@ def _is_of_the_scene(tokens: Tokens, mark: Mark) -> bool:
 def _is_local(marks: Sequence[Mark], at: int) -> bool:
     """Whether the lead itself is placed: "trees dominate in the south", "where trees dominate"."""
     for mark in marks[at + 1 : at + 3]:
-        if mark.kind is Kind.REGION and mark.meaning.region is not None:
-            return mark.meaning.region.extent not in (Extent.WHOLE, Extent.SAME)
+        if mark.kind is Kind.REGION and mark.region is not None:
+            return mark.region.extent not in (Extent.WHOLE, Extent.SAME)
         if mark.kind in (Kind.COMMA, Kind.BREAK, Kind.WITH, Kind.AND):
             return False
     return False
@@ -186,7 +186,7 @@ def _is_where(marks: Sequence[Mark], at: int) -> bool:
         if mark.kind is Kind.BREAK:
             return False
         relative = relative or (mark.kind is Kind.RELATIVE and mark.last > mark.first)
-        if relative and mark.meaning.region is not None and mark.meaning.region.extent is Extent.PLACED:
+        if relative and mark.region is not None and mark.region.extent is Extent.PLACED:
             return True
     return False
 

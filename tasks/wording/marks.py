@@ -87,6 +87,7 @@ class Mark:
         meaning: what it means.
         kind: what it does, as `meaning` has it.
         mention: the class that it names, if it names one.
+        region: the place that it names, if it names one.
     """
 
     first: int
@@ -94,6 +95,7 @@ class Mark:
     meaning: Meaning
     kind: str
     mention: Mention | None = None
+    region: Region | None = None
 
     @property
     def mention_regions(self) -> Sequence[Region]:
@@ -123,7 +125,7 @@ def marks(tokens: Tokens, first: int, end: int) -> Iterator[Mark]:
         if meaning.region is not None and meaning.region.adjective and known.scene.begins(words, last + 1):
             continue  # "a northern landscape"
         if kind not in (Kind.CLASS, Kind.DENIED_CLASS):
-            previous = Mark(start, last, meaning, kind)
+            previous = Mark(start, last, meaning, kind, region=meaning.region)
             yield previous
             continue
         after_region = previous is not None and previous.kind is Kind.REGION and start <= previous.last + 2

@@ -63,7 +63,7 @@ def with_ordinals(tokens: Tokens, marks: Sequence[Mark]) -> list[Mark]:
                 continue
             if rest[at + 1].first == start:
                 del rest[at + 1]
-            rest.insert(at + 1, Mark(start, start + 1, Meaning(Kind.REGION, region=region), Kind.REGION))
+            rest.insert(at + 1, Mark(start, start + 1, Meaning(Kind.REGION, region=region), Kind.REGION, region=region))
             break
         else:
             return list(marks)
@@ -75,7 +75,7 @@ def _lists(tokens: Tokens, marks: Sequence[Mark]) -> Iterator[list[Region]]:
     run: list[Region] = []
     end = -1
     for mark in marks:
-        region = mark.meaning.region
+        region = mark.region
         if mark.kind is Kind.REGION and region is not None and region.extent is Extent.PLACED:
             gap = tokens.words[end + 1 : mark.first] if run else []
             if not all(word in grammar().opening or word in {",", "and"} for word in gap):

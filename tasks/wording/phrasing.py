@@ -363,7 +363,7 @@ class Phrasing:
         and a few fields in the south".
         """
         first = self.marks[0]
-        region = first.meaning.region
+        region = first.region
         if region is not None and region.extent == Extent.WHOLE:
             return True
         return any(mark.meaning.how == "theme" for mark in self.marks[:3])

@@ -122,12 +122,12 @@ class _Sentence:
             if mark.mention is not None:
                 self._name(at, mark, mark.mention, adjective)
                 adjective = None
-            elif mark.kind is Kind.REGION and mark.meaning.region is not None:
+            elif mark.kind is Kind.REGION and mark.region is not None:
                 follows = self.marks[at + 1] if at + 1 < len(self.marks) else None
-                if mark.meaning.region.adjective and follows and follows.mention and follows.first == mark.last + 1:
-                    adjective = mark.meaning.region
+                if mark.region.adjective and follows and follows.mention and follows.first == mark.last + 1:
+                    adjective = mark.region
                 else:
-                    self._region(at, mark, mark.meaning.region)
+                    self._region(at, mark, mark.region)
             else:
                 self._join(at, mark)
                 continue
@@ -253,8 +253,7 @@ class _Sentence:
 
     def _region(self, at: int, mark: Mark, region: Region) -> None:
         """Goes on after a region."""
-        if region.extent is Extent.SAME:
-            region = self._the_same(mark)
+        region = self._the_same(mark) if region.extent is Extent.SAME else self._on_side(mark, region)
         has_front = self.front is not None and self.front.extent is Extent.PLACED
         if (
             region.extent is Extent.SAME
@@ -306,9 +305,13 @@ class _Sentence:
         if noun in _CORNERS:
             told = (self.latest, self.corner, self.before, self.last)
             return next((place for place in told if place is not None and place.is_a_corner), VAGUE)
-        return (
-            self.topic or self.latest or self.before or (mark.meaning.region if noun == "here" else self.last) or VAGUE
-        )
+        return self.topic or self.latest or self.before or (mark.region if noun == "here" else self.last) or VAGUE
+
+    def _on_side(self, mark: Mark, region: Region) -> Region:
+        """The quarter that "the upper part" is in a sentence on "the left side"; it is the mark's from then on."""
+        if self.front is not None and self.tokens.words[mark.last + 1 : mark.last + 2] != ["of"]:
+            mark.region = region = region.on_side(self.front)
+        return region
 
     def _new_region(self, at: int, mark: Mark, region: Region, preposition: bool) -> None:
         """Tells whether a region stands behind classes, and which, or in front of what follows."""

@@ -48,11 +48,19 @@ class Region:
         """A region that claims both."""
         return Region(Extent.PLACED, self.claims + other.claims)
 
+    def on_side(self, side: Region) -> Region:
+        """The quarter that an upper or lower part is on the left or right side; otherwise the region itself."""
+        if self.claims not in _ENDS or side.claims not in _SIDES:
+            return self
+        return Region(self.extent, (tuple(row for row in self.claims[0] if row in side.claims[0]),), self.adjective)
+
 
 VAGUE = Region(Extent.VAGUE)
 
 _MIDDLE = "middle"
 _QUARTERS = [((row,),) for row, patch in enumerate(PATCHES) if "_" in patch]
+_ENDS = [(tuple(row for row, patch in enumerate(PATCHES) if patch.startswith(end)),) for end in ("top_", "bottom_")]
+_SIDES = [(tuple(row for row, patch in enumerate(PATCHES) if patch.endswith(side)),) for side in ("_left", "_right")]
 _HALVES = ("top", "bottom", "left", "right")
 _Named: TypeAlias = Iterator[tuple[Region, Sequence[str]]]
 
