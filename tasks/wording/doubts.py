@@ -13,11 +13,10 @@ from tasks.wording.marks import Mark
 from tasks.wording.phrasing import Phrasing
 from tasks.wording.regions import VAGUE, Extent, Region
 from tasks.wording.tokens import Tokens
-from tasks.wording.vocabulary import Kind, grammar
+from tasks.wording.vocabulary import JOINS, Kind, grammar
 
 _RELATES = frozenset({"that", "who", "whom", "as", "than", "like", "whose"})
 _NEXT_TO = frozenset({"next", "to", "beside", "near", "alongside", "close", "adjacent"})
-_JOINS = (Kind.COMMA, Kind.AND)
 
 
 def read_otherwise(tokens: Tokens, marks: Sequence[Mark]) -> None:
@@ -142,7 +141,7 @@ def _bound(tokens: Tokens, marks: Sequence[Mark], at: int) -> list[Region]:
                 break
             verb = verb or not found
             since = mark.last + 1
-        elif mark.kind not in (Kind.SIZE, Kind.LEADS) and not (found and mark.kind in _JOINS):
+        elif mark.kind not in (Kind.SIZE, Kind.LEADS) and not (found and mark.kind in JOINS):
             break
     return found
 
@@ -157,7 +156,7 @@ def _before(phrasing: Phrasing, at: int) -> Iterator[Region]:
     """The nearest place before a class, up to a break, or the beginning of its own clause."""
     marks = phrasing.marks
     before = next((mark for mark in reversed(marks[:at]) if mark.kind is not Kind.SIZE), None)
-    if before is not None and before.kind in _JOINS and _is_subject(marks, at) and _has_a_place_behind(marks, at):
+    if before is not None and before.kind in JOINS and _is_subject(marks, at) and _has_a_place_behind(marks, at):
         return
     for mark in reversed(marks[:at]):
         if mark.kind is Kind.BREAK:
@@ -178,7 +177,7 @@ def _behind(phrasing: Phrasing, at: int) -> Iterator[Region]:
         mark = marks[place]
         if mark.kind in (Kind.BREAK, Kind.WITH):
             return
-        if mark.kind in _JOINS:
+        if mark.kind in JOINS:
             join = mark
             if not grammar().it.isdisjoint(tokens.words[mark.last + 1 : mark.last + 2]):
                 return
@@ -191,7 +190,7 @@ def _behind(phrasing: Phrasing, at: int) -> Iterator[Region]:
             if phrasing.preposition(mark.first) not in {"towards", "toward"}:
                 yield region
             rest = marks[place + 1 : place + 3]
-            if len(rest) < 2 or rest[0].kind not in _JOINS or not rest[1].is_a_verb:
+            if len(rest) < 2 or rest[0].kind not in JOINS or not rest[1].is_a_verb:
                 return
         elif mark.mention is not None and join is not None and _begins_with(marks, place, join):
             return

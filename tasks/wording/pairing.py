@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 from tasks.wording.marks import Mark, Mention
 from tasks.wording.regions import VAGUE, Extent, Region
 from tasks.wording.tokens import Tokens
-from tasks.wording.vocabulary import Kind, Meaning, grammar
+from tasks.wording.vocabulary import JOINS, Kind, Meaning, grammar
 
-_JOINS = (Kind.COMMA, Kind.AND)
 _ORDINALS = (("first", "former"), ("second", "latter"))
 _ORDINAL_WORDS = frozenset(word for words in _ORDINALS for word in words)
 _PAIRING = frozenset({"respectively", "each"})
@@ -57,7 +56,7 @@ def with_ordinals(tokens: Tokens, marks: Sequence[Mark]) -> list[Mark]:
     for region, names in zip(pairs[0], _ORDINALS, strict=True):
         for at, mark in enumerate(rest[:-1]):
             start = mark.last + 1
-            if mark.kind not in (Kind.BREAK, *_JOINS) or tokens.words[start] != "the":
+            if mark.kind not in (Kind.BREAK, *JOINS) or tokens.words[start] != "the":
                 continue
             if tokens.words[start + 1] not in names or rest[at + 1].kind in (Kind.LEADS,):
                 continue
@@ -83,7 +82,7 @@ def _lists(tokens: Tokens, marks: Sequence[Mark]) -> Iterator[list[Region]]:
                 run = []
             run += (Region(Extent.PLACED, (claim,)) for claim in region.claims)
             end = mark.last
-        elif mark.kind not in _JOINS and run:
+        elif mark.kind not in JOINS and run:
             yield run
             run = []
     if run:

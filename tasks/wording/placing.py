@@ -18,9 +18,8 @@ from tasks.wording.pairing import pair, with_ordinals
 from tasks.wording.phrasing import Phrasing
 from tasks.wording.regions import VAGUE, Extent, Region
 from tasks.wording.tokens import Tokens
-from tasks.wording.vocabulary import Kind, grammar
+from tasks.wording.vocabulary import JOINS, Kind, grammar
 
-_JOINS = (Kind.COMMA, Kind.AND)
 _CORNERS = frozenset({"corner", "quarter", "quadrant"})
 
 
@@ -179,7 +178,7 @@ class _Sentence:
             self._add(at)
         elif mark.kind in (Kind.ADDING, Kind.RELATIVE):
             self._relate(at, mark)
-        elif mark.kind in _JOINS:
+        elif mark.kind in JOINS:
             self._list(at, mark)
 
     def _do(self, at: int) -> None:
@@ -388,7 +387,7 @@ class _Sentence:
         region in front: "In the north lie fields, and in the south woods".
         """
         before = self.marks[at - 1] if at else None
-        if before is not None and before.kind not in (*_JOINS, Kind.BREAK):
+        if before is not None and before.kind not in (*JOINS, Kind.BREAK):
             return False
         gap = self.tokens.words[before.last + 1 if before else 0 : mark.first]
         if preposition:

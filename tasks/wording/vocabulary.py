@@ -36,6 +36,10 @@ class Kind:
     PLAIN: Final = "plain"
 
 
+JOINS: Final = (Kind.COMMA, Kind.AND)
+"""Between the items of a list, and between clauses."""
+
+
 @dataclass(frozen=True, slots=True)
 class Meaning:
     """What a phrase means.
