@@ -97,11 +97,25 @@ class Clauses:
 
     def tells_more_of_the_same(self, at: int) -> bool:
         """Whether "with" adds a place to the classes of the one before: "with a few more in the south"."""
-        if self.next(at) is not Kind.REGION:
-            return False
-        return not self.known.of_the_same.isdisjoint(
-            self.tokens.words[self.marks[at].last + 1 : self.marks[at + 1].first]
+        follows = next((mark for mark in self.marks[at + 1 :] if mark.kind is not Kind.COMMA), None)
+        return (
+            follows is not None
+            and follows.kind is Kind.REGION
+            and not self.known.of_the_same.isdisjoint(self.tokens.words[self.marks[at].last + 1 : follows.first])
         )
+
+    def subjects(self, at: int) -> list[Mention]:
+        """The classes before the first verb of the clause that a mark stands in; none where it has no verb."""
+        found: list[Mention] = []
+        subjects: list[Mention] = []
+        for place, mark in enumerate(self.marks[:at]):
+            if mark.kind is Kind.BREAK or (mark.kind in JOINS and self.begins_anew(place)):
+                found, subjects = [], []
+            elif mark.mention is not None:
+                found.append(mark.mention)
+            elif mark.is_a_verb:
+                subjects = subjects or list(found)
+        return subjects
 
     def is_left(self, at: int) -> bool:
         """Whether a comma ends what stands after "where": a place follows, or a class and its verb."""

@@ -17,6 +17,7 @@ from tasks.wording.vocabulary import JOINS, Kind, grammar
 
 _RELATES = frozenset({"that", "who", "whom", "as", "than", "like", "whose"})
 _NEXT_TO = frozenset({"next", "to", "beside", "near", "alongside", "close", "adjacent"})
+_PLAIN = frozenset({"most", "much", "not", "beside", "alongside", "accompanying", "joining"})
 
 
 def read_otherwise(tokens: Tokens, marks: Sequence[Mark]) -> None:
@@ -106,14 +107,12 @@ def _is_the_only_subject(marks: Sequence[Mark], at: int, last: Region) -> bool:
 
 def _goes_on_elsewhere(phrasing: Phrasing, at: int) -> bool:
     """Whether a class with a place has one more: "fields in the south, with a few more plots in the west"."""
-    placed = False
-    for place in range(at + 1, len(phrasing.marks)):
-        mark = phrasing.marks[place]
-        if mark.kind is Kind.WITH:
-            return placed and phrasing.tells_more_of_the_same(place)
-        if mark.kind is Kind.BREAK:
+    marks = phrasing.marks
+    for place in range(at + 1, len(marks)):
+        if marks[place].kind is Kind.WITH and phrasing.tells_more_of_the_same(place):
+            return marks[at].mention in phrasing.subjects(place)
+        if marks[place].kind is Kind.BREAK:
             return False
-        placed = placed or mark.kind is Kind.REGION
     return False
 
 
@@ -149,7 +148,7 @@ def _bound(tokens: Tokens, marks: Sequence[Mark], at: int) -> list[Region]:
 def _is_plain(word: str) -> bool:
     """Whether a word between a class and its place leaves no doubt that they belong together."""
     known = grammar()
-    return word in known.opening or word in known.shares or word.endswith("ly") or word in {"most", "much", "not"}
+    return word.endswith("ly") or any(word in words for words in (known.opening, known.shares, known.it, _PLAIN))
 
 
 def _before(phrasing: Phrasing, at: int) -> Iterator[Region]:

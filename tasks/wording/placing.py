@@ -193,6 +193,7 @@ class _Sentence:
         if self.open and not self.verb and self.phrasing.is_of_a_noun(at):
             return  # "a lake with straight banks lies ..."
         if self.behind and self.placed and self.phrasing.tells_more_of_the_same(at):
+            self.placed = self.phrasing.subjects(at) or self.placed
             return
         self._begin([])
         self.fresh, self.adding = False, True
@@ -260,8 +261,11 @@ class _Sentence:
             or (has_front and "its" in self.tokens.words[mark.first - 1 : mark.first + 1])
             or (at and self.marks[at - 1].kind is Kind.REGION and self.marks[at - 1].last + 1 == mark.first)
             or self.phrasing.is_of_a_class(at, mark, region)
-            or (has_front and (self.phrasing.is_the_rest(mark) or (self.open and self.phrasing.is_on_a_way(at))))
+            or (has_front and self.open and self.phrasing.is_on_a_way(at))
         ):
+            return
+        if has_front and self.phrasing.is_the_rest(mark):
+            self.open = [] if self.open and not self.verb else self.open  # "and shrubs the rest"
             return
         if self.phrasing.is_left_out(mark):
             self._leave_out(region)
@@ -301,6 +305,8 @@ class _Sentence:
     def _the_same(self, mark: Mark) -> Region:
         """The place that "here", "this part" or "the same corner" speaks of."""
         noun = self.tokens.words[mark.last]
+        if self.tokens.words[mark.last + 1 : mark.last + 2] == ["of"]:
+            return VAGUE  # "apart from that corner of cropland": whichever it was
         if noun in _CORNERS:
             told = (self.latest, self.corner, self.before, self.last)
             return next((place for place in told if place is not None and place.is_a_corner), VAGUE)
