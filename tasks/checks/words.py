@@ -102,7 +102,7 @@ def _are_regions(tokens: Tokens, settings: Settings, first: int, last: int) -> b
     ended = not "".join(tokens.words[last + 1 : last + 2]).isalpha()  # "unlike the first image" is no such phrase
     if not ended or not any(True for _ in settings.others.found(tokens.words, first, last + 1)):
         return False
-    sentence = next((start, end) for start, end in tokens.sentences if start <= first < end)
+    sentence = tokens.sentence(first)
     if not settings.image_nouns.isdisjoint(tokens.words[slice(*sentence)]):
         return False
     found = grammar().vocabulary.found(tokens.words, *sentence)

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from tasks.wording.marks import Mark
+from tasks.wording.marks import Mark, Mention
 from tasks.wording.regions import Extent
 from tasks.wording.tokens import Tokens
-from tasks.wording.vocabulary import Kind, grammar
+from tasks.wording.vocabulary import JOINS, Kind, grammar
 
 _TAIL = frozenset({"as", "well", "too", "also", "."})
+_COMPANY = frozenset(
+    {
+        "with",
+        "by",
+        "next",
+        "beside",
+        "alongside",
+        "apart",
+        "save",
+        "except",
+        "amid",
+        "among",
+        "besides",
+        "aside",
+        "near",
+    }
+)
+"""Of the words between a place and what shares it, one is of these."""
 _ADDED = (Kind.CLASS, Kind.SIZE, Kind.COMMA, Kind.AND)
+_LISTING = (Kind.SIZE, *JOINS)
 
 
 def without_brackets(tokens: Tokens, marks: Sequence[Mark]) -> Sequence[Mark]:
@@ -53,7 +72,7 @@ def place_additions(tokens: Tokens, marks: Sequence[Mark]) -> None:
         or rest[-1] is not added[-1]
     ):
         return
-    end = next(end for first, end in tokens.sentences if first <= marks[at].first < end)
+    _, end = tokens.sentence(marks[at].first)
     gap = [word for word in tokens.words[marks[at].last + 1 : added[0].first] if word not in {",", "is", "are"}]
     if gap[:1] != ["with"] and not (gap[1:2] == ["with"] and gap[0] in grammar().mixed):
         return
@@ -64,3 +83,59 @@ def place_additions(tokens: Tokens, marks: Sequence[Mark]) -> None:
         for mark in added:
             if mark.mention is not None and not mark.mention.regions:
                 mark.mention.regions = [region]
+
+
+def place_company(tokens: Tokens, marks: Sequence[Mark]) -> Iterator[Mention]:
+    """Places what shares a place, where the sentence goes on to another: "in the south, by a pond, and in the north".
+
+    Yields:
+        The classes that it has placed.
+    """
+    for at, mark in enumerate(marks):
+        region = mark.region
+        if region is None or region.adjective or region.extent is not Extent.PLACED:
+            continue
+        if at > 1 and marks[at - 1].kind in JOINS and marks[at - 2].kind is Kind.REGION:
+            continue  # of two places, which one it is in is not said
+        company = _company(tokens, marks, at + 1)
+        if not company or _COMPANY.isdisjoint(tokens.words[mark.last + 1 : company[0].first]):
+            continue
+        for other in company:
+            if other.mention is not None:
+                other.mention.regions = [region]
+                yield other.mention
+
+
+def _company(tokens: Tokens, marks: Sequence[Mark], at: int) -> list[Mark]:
+    """The classes of a list that begins at a mark and ends where the sentence goes on; or none."""
+    listed: list[Mark] = []
+    for place in range(at, len(marks)):
+        mark = marks[place]
+        if mark.mention is not None:
+            listed.append(mark)
+        elif listed and _ends_the_list(tokens, marks, place) and _goes_on(marks, place):
+            return listed
+        elif mark.kind not in (_LISTING if listed else (*_LISTING, Kind.WITH, Kind.ADDING, Kind.VERB)):
+            described = mark.kind is Kind.WITH and place + 1 < len(marks) and marks[place + 1].kind in JOINS
+            if not described:  # "a pond with a compact outline"
+                break
+    return []
+
+
+def _ends_the_list(tokens: Tokens, marks: Sequence[Mark], at: int) -> bool:
+    """Whether a mark is "and", or a comma before a participle: ", ranking third in the south"."""
+    follows = tokens.words[marks[at].last + 1 : marks[at].last + 2]
+    return marks[at].kind is Kind.AND or (marks[at].kind is Kind.COMMA and follows[0].endswith("ing"))
+
+
+def _goes_on(marks: Sequence[Mark], at: int) -> bool:
+    """Whether a place comes before any class, or, behind a comma, a class and its verb."""
+    for place in range(at + 1, len(marks)):
+        mark = marks[place]
+        if mark.kind is Kind.REGION:
+            return True
+        if mark.mention is not None:
+            return marks[at - 1].kind is Kind.COMMA and place + 1 < len(marks) and marks[place + 1].is_a_verb
+        if mark.kind not in (Kind.VERB, Kind.SIZE, Kind.ADDING, Kind.LEADS):
+            return False
+    return False

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tasks.wording.marks import Mark
+from tasks.wording.marks import Mark, Mention
 from tasks.wording.phrasing import Phrasing
 from tasks.wording.regions import VAGUE, Extent, Region
 from tasks.wording.tokens import Tokens
@@ -17,16 +17,29 @@ from tasks.wording.vocabulary import JOINS, Kind, grammar
 
 _RELATES = frozenset({"that", "who", "whom", "as", "than", "like", "whose"})
 _NEXT_TO = frozenset({"next", "to", "beside", "near", "alongside", "close", "adjacent"})
+_STOPS = frozenset(".!?")
 _PLAIN = frozenset({"most", "much", "not", "beside", "alongside", "accompanying", "joining"})
 
 
-def read_otherwise(tokens: Tokens, marks: Sequence[Mark]) -> None:
-    """Notes for each placed class of a sentence the other places that it could be in."""
+def read_otherwise(tokens: Tokens, marks: Sequence[Mark], surely: Sequence[Mention]) -> None:
+    """Notes for each placed class of a sentence the other places that it could be in.
+
+    Args:
+        tokens: those of the caption.
+        marks: the sentence's.
+        surely: classes that are in no other place.
+    """
     several = len([mark for mark in marks if mark.kind is Kind.REGION]) > 1
     phrasing = Phrasing(tokens, marks)
     for at, mark in enumerate(marks):
         mention = mark.mention
-        if mention is None or mention.of_whole or mention.bracketed or mention.regions[0].adjective:
+        if (
+            mention is None
+            or mention in surely
+            or mention.of_whole
+            or mention.bracketed
+            or mention.regions[0].adjective
+        ):
             continue
         if (
             _ends(tokens, marks, at)
@@ -43,6 +56,8 @@ def read_otherwise(tokens: Tokens, marks: Sequence[Mark]) -> None:
         bound = _bound(tokens, marks, at)
         if bound:
             mention.regions = [region for region in mention.regions if region in bound] or mention.regions
+            continue
+        if _is_sure(tokens, marks, at):
             continue
         claimed = {claim for region in mention.regions for claim in region.claims}
         for other in (*_before(phrasing, at), *_behind(phrasing, at)):
@@ -143,6 +158,35 @@ def _bound(tokens: Tokens, marks: Sequence[Mark], at: int) -> list[Region]:
         elif mark.kind not in (Kind.SIZE, Kind.LEADS) and not (found and mark.kind in JOINS):
             break
     return found
+
+
+def _is_sure(tokens: Tokens, marks: Sequence[Mark], at: int) -> bool:
+    """Whether the nearest of a class's places is its own: hardly a caption means another one with such words.
+
+    Neither a comma nor "and" stands between, but for the comma right behind a place in front, and there no other class
+    does; of several places behind it, the first one may come after a comma and a verb, if the sentence ends.
+    """
+    regions = marks[at].mention_regions
+    _, end = tokens.sentence(marks[at].first)
+    several = len(regions) > 1
+    if several and tokens.words[end - 1] not in _STOPS:
+        return False
+    verb = join = named = False
+    for mark in marks[at + 1 :]:
+        if mark.kind is Kind.REGION and mark.region in regions:
+            of_another = named and "that" in tokens.words[marks[at].last + 1 : mark.first]
+            return not of_another and (not join or (several and verb and not named))
+        join = join or mark.kind in (*JOINS, Kind.BREAK)
+        verb = verb or mark.is_a_verb
+        named = named or mark.mention is not None
+    comma: Mark | None = None
+    for mark in reversed(marks[:at]):
+        if mark.kind is Kind.REGION and mark.region in regions:
+            return comma is None or comma.first == mark.last + 1
+        if mark.kind in (Kind.AND, Kind.BREAK) or mark.mention is not None or comma is not None:
+            return False
+        comma = mark if mark.kind is Kind.COMMA else None
+    return False
 
 
 def _is_plain(word: str) -> bool:

@@ -75,7 +75,7 @@ def _unequalled(tokens: Tokens, marks: Sequence[Mark]) -> Iterator[Leading]:
     words = tokens.words
     if not marks or _NONE.isdisjoint(words[max(marks[0].first - _FAR, 0) : marks[-1].first]):
         return
-    start = next((first for first, end in tokens.sentences if first <= marks[0].first < end), 0)
+    start, _ = tokens.sentence(marks[0].first)
     for at, mark in enumerate(marks):
         if mark.kind is Kind.REGION:
             return
@@ -196,7 +196,7 @@ def _is_of_a_part(tokens: Tokens, marks: Sequence[Mark], at: int) -> bool:
     mark = marks[at]
     start = next((other.last + 1 for other in reversed(marks[:at]) if other.kind is Kind.BREAK), None)
     if start is None:
-        start = next(first for first, _ in reversed(tokens.sentences) if first <= mark.first)
+        start, _ = tokens.sentence(mark.first)
     end = min(mark.last + _CLOSING, len(tokens.words))
     if any(True for _ in grammar().leads_part.found(tokens.words, start, end)):
         return True

@@ -36,7 +36,7 @@ class Phrasing(Clauses):
     def is_described_before(self, at: int) -> bool:
         """Whether a region is the subject that a sentence begins by describing: "clad in trees, the north"."""
         first, before = self.marks[0], self.marks[at - 1]
-        start = next(begin for begin, end in self.tokens.sentences if begin <= first.first < end)
+        start, _ = self.tokens.sentence(first.first)
         if first.first > start + 1 or before.kind is not Kind.COMMA:
             return False
         described = next((place for place, mark in enumerate(self.marks[:at]) if mark.mention), at)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tasks.wording.asides import place_additions, without_brackets
+from tasks.wording.asides import place_additions, place_company, without_brackets
 from tasks.wording.doubts import read_otherwise
 from tasks.wording.marks import Mark, Mention
 from tasks.wording.pairing import pair, with_ordinals
@@ -52,7 +52,8 @@ class Placing:
         )
         sentence.place()
         place_additions(self.tokens, rest)
-        read_otherwise(self.tokens, rest)
+        surely = list(place_company(self.tokens, rest))
+        read_otherwise(self.tokens, rest, surely)
         pair(self.tokens, rest)
         self.before = sentence.topic or sentence.latest
         self.last = self.before or self.last

@@ -46,6 +46,10 @@ class Tokens:
             and self.text[self.ends[index - 1]] in "-‐‑"
         )
 
+    def sentence(self, at: int) -> tuple[int, int]:
+        """The first token of the sentence that a token stands in, and the one after its last."""
+        return next((first, end) for first, end in self.sentences if first <= at < end)
+
     def span(self, first: int, last: int) -> tuple[int, int]:
         """Where the words from first to last stand in the text."""
         return self.starts[first], self.ends[last]
