@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from tasks.wording.marks import Mark, Mention
+from tasks.wording.marks import Mark
 from tasks.wording.regions import Extent
 from tasks.wording.tokens import Tokens
 from tasks.wording.vocabulary import JOINS, Kind, grammar
@@ -85,12 +85,8 @@ def place_additions(tokens: Tokens, marks: Sequence[Mark]) -> None:
                 mark.mention.regions = [region]
 
 
-def place_company(tokens: Tokens, marks: Sequence[Mark]) -> Iterator[Mention]:
-    """Places what shares a place, where the sentence goes on to another: "in the south, by a pond, and in the north".
-
-    Yields:
-        The classes that it has placed.
-    """
+def place_company(tokens: Tokens, marks: Sequence[Mark]) -> None:
+    """Places what shares a place, where a sentence goes on to another: "in the south, by a pond, and in the north"."""
     for at, mark in enumerate(marks):
         region = mark.region
         if region is None or region.adjective or region.extent is not Extent.PLACED:
@@ -102,8 +98,7 @@ def place_company(tokens: Tokens, marks: Sequence[Mark]) -> Iterator[Mention]:
             continue
         for other in company:
             if other.mention is not None:
-                other.mention.regions = [region]
-                yield other.mention
+                other.mention.regions, other.mention.surely = [region], True
 
 
 def _company(tokens: Tokens, marks: Sequence[Mark], at: int) -> list[Mark]:
@@ -124,8 +119,8 @@ def _company(tokens: Tokens, marks: Sequence[Mark], at: int) -> list[Mark]:
 
 def _ends_the_list(tokens: Tokens, marks: Sequence[Mark], at: int) -> bool:
     """Whether a mark is "and", or a comma before a participle: ", ranking third in the south"."""
-    follows = tokens.words[marks[at].last + 1 : marks[at].last + 2]
-    return marks[at].kind is Kind.AND or (marks[at].kind is Kind.COMMA and follows[0].endswith("ing"))
+    follows = "".join(tokens.words[marks[at].last + 1 : marks[at].last + 2])
+    return marks[at].kind is Kind.AND or (marks[at].kind is Kind.COMMA and follows.endswith("ing"))
 
 
 def _goes_on(marks: Sequence[Mark], at: int) -> bool:

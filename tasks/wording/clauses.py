@@ -224,7 +224,7 @@ class Clauses:
         Returns:
             False where both are only apart, as in "between trees and grass"; None where neither is said.
         """
-        if self.known.parting_words.isdisjoint(self.tokens.words[since : mark.first]):
+        if self.known.parting_words.isdisjoint(self.tokens.words[since : mark.first]) or self._is_among(since, mark):
             return None
         return next((ends for _, _, ends in self.known.partings.found(self.tokens.words, since, mark.first)), None)
 
@@ -238,6 +238,8 @@ class Clauses:
         words, known, last = self.tokens.words, self.known.beside_class, self.known.beside_last
         for at in range(mark.first - 1, max(mark.first - 2 - _ADJECTIVES, -1), -1):
             word = words[at]
+            if word == "between" and self._is_among(at, mark):
+                return False
             if word in last and not self._is_no_place(at, mark.first):
                 found = known.get(f"{words[at - 1]} {word}" if at else word, known.get(word))
                 if found is not None:
@@ -245,6 +247,11 @@ class Clauses:
             if word in _ENDS_A_PHRASE or not word.isalpha():
                 return None
         return None
+
+    def _is_among(self, since: int, mark: Mark) -> bool:
+        """Whether something is among the parts of one class and not between two: "strips between the fields"."""
+        between = "between" in self.tokens.words[since : mark.first]
+        return between and mark.mention is not None and self.tokens.words[mark.last + 1 : mark.last + 2] != ["and"]
 
     def _is_no_place(self, at: int, first: int) -> bool:
         """Whether a preposition tells something else: "divided between trees and grass", "more than half water"."""

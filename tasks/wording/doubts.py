@@ -9,37 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tasks.wording.marks import Mark, Mention
+from tasks.wording.marks import Mark
 from tasks.wording.phrasing import Phrasing
 from tasks.wording.regions import VAGUE, Extent, Region
 from tasks.wording.tokens import Tokens
 from tasks.wording.vocabulary import JOINS, Kind, grammar
 
 _RELATES = frozenset({"that", "who", "whom", "as", "than", "like", "whose"})
+_AMONG = frozenset({"between", "among", "amongst", "amid", "amidst"})
 _NEXT_TO = frozenset({"next", "to", "beside", "near", "alongside", "close", "adjacent"})
 _STOPS = frozenset(".!?")
 _PLAIN = frozenset({"most", "much", "not", "beside", "alongside", "accompanying", "joining"})
 
 
-def read_otherwise(tokens: Tokens, marks: Sequence[Mark], surely: Sequence[Mention]) -> None:
-    """Notes for each placed class of a sentence the other places that it could be in.
-
-    Args:
-        tokens: those of the caption.
-        marks: the sentence's.
-        surely: classes that are in no other place.
-    """
+def read_otherwise(tokens: Tokens, marks: Sequence[Mark]) -> None:
+    """Notes for each placed class of a sentence the other places that it could be in."""
     several = len([mark for mark in marks if mark.kind is Kind.REGION]) > 1
     phrasing = Phrasing(tokens, marks)
     for at, mark in enumerate(marks):
         mention = mark.mention
-        if (
-            mention is None
-            or mention in surely
-            or mention.of_whole
-            or mention.bracketed
-            or mention.regions[0].adjective
-        ):
+        if mention is None or mention.surely or mention.of_whole or mention.bracketed or mention.regions[0].adjective:
             continue
         if (
             _ends(tokens, marks, at)
@@ -88,6 +77,8 @@ def _is_next_to_what_is_there(tokens: Tokens, marks: Sequence[Mark], at: int) ->
             if not (added or mark.mention.beside) or marks[place + 1].kind is not Kind.REGION:
                 return False
             if not added and _goes_along(tokens, marks[place - 1], mark):
+                return False
+            if not _AMONG.isdisjoint(tokens.words[marks[place - 1].last + 1 : mark.first]):
                 return False
             gap = tokens.words[mark.last + 1 : marks[place + 1].first]
             gap = gap[1:] if gap[:1] and gap[0] not in _RELATES and gap[0].isalpha() else gap

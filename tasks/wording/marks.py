@@ -50,6 +50,7 @@ class Mention:
         in_closing: whether it stands in the words that sum a caption up, which are no rulers of places.
         beside: whether it only says where another class is ("along the river").
         regions: where it is placed; none where nothing is said of that.
+        surely: whether it is there beyond doubt.
         otherwise: places of its clause that it could also be read to be in.
         aside: whether that is added after a comma, so that what is said before is said of the whole.
         bracketed: whether its place stands in brackets behind it.
@@ -65,6 +66,7 @@ class Mention:
     in_closing: bool = False
     beside: bool = False
     regions: list[Region] = field(default_factory=list)
+    surely: bool = False
     otherwise: list[Region] = field(default_factory=list)
     aside: bool = False
     bracketed: bool = False

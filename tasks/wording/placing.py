@@ -52,8 +52,8 @@ class Placing:
         )
         sentence.place()
         place_additions(self.tokens, rest)
-        surely = list(place_company(self.tokens, rest))
-        read_otherwise(self.tokens, rest, surely)
+        place_company(self.tokens, rest)
+        read_otherwise(self.tokens, rest)
         pair(self.tokens, rest)
         self.before = sentence.topic or sentence.latest
         self.last = self.before or self.last
@@ -87,6 +87,7 @@ class _Sentence:
         outer: the place in front of the clause that this stands in.
         left_out: patches that the sentence has made an exception of.
         resumed: whether a second verb has come for the same subject: "trees ring the lake and are densest ...".
+        lining: placed classes that a second verb has line what is named next: they are where that is.
         near: classes that others are next to: they are there as well, where the place stands in front.
     """
 
@@ -113,6 +114,7 @@ class _Sentence:
     outer: Region | None = None
     left_out: frozenset[int] = frozenset()
     resumed: bool = False
+    lining: list[Mention] = field(default_factory=list)
     near: list[Mention] = field(default_factory=list)
 
     def place(self) -> None:
@@ -203,7 +205,7 @@ class _Sentence:
 
     def _begin(self, closed: list[Mention]) -> None:
         """Something new begins."""
-        self.open, self.closed, self.verb, self.verbs, self.resumed = [], closed, False, [], False
+        self.open, self.closed, self.verb, self.verbs, self.resumed, self.lining = [], closed, False, [], False, []
 
     def _relate(self, at: int, mark: Mark) -> None:
         """What follows is said of the last place, or of what stands before."""
@@ -243,6 +245,8 @@ class _Sentence:
             self.adding = False
         elif mark.kind is Kind.AND and self.phrasing.next(at) in (Kind.VERB, Kind.LEADS):
             self.resumed = self.marks[at + 1].first == mark.last + 1
+            if self.resumed and self.tokens.words[self.marks[at + 1].first] in grammar().touching:
+                self.lining = list(self.placed)
         elif self.verb and (before := self.phrasing.insertion(at)) is not None:
             subjects = self._subjects() if self.marks[before].mention else []
             self._begin([])
@@ -334,7 +338,7 @@ class _Sentence:
                     other.regions = [VAGUE]  # "scrub, a bare stretch in the north"
                 objects = objects[-1:]
             self._stand_behind(objects, region)
-            self.open, self.verbs = [], []
+            self.open, self.verbs, self.lining = [], [], []
         elif self.tokens.words[mark.last + 1 : mark.last + 2] == ["that"] and self.phrasing.starts_with_a_pronoun(
             self.marks[0].first
         ):
@@ -385,6 +389,8 @@ class _Sentence:
         for mention in mentions:
             mention.regions = [region]
             mention.beside = mention.beside or mention in self.near
+        for mention in self.lining:
+            mention.regions, mention.surely = [*mention.regions, region], True
         self.placed, self.behind = mentions, True
 
     def _begins(self, at: int, mark: Mark, preposition: bool) -> bool:
@@ -422,7 +428,7 @@ class _Sentence:
         if self.phrasing.is_of_an_object(at):
             return self._behind_the_verb()
         if self.resumed and self.verbs and 0 < self.verbs[0] < len(self.open):
-            return self.open[: self.verbs[0]]
+            return self._behind_the_verb() if self.verbs[-1] < len(self.open) else self._subjects()
         if preposition == "from":
             return self._subjects()
         if preposition == "to" and (not self.verbs or self.phrasing.is_right_behind_a_class(at)):

@@ -93,6 +93,7 @@ class Grammar:
         leads_not: what takes a lead away.
         leads_part: what makes a lead that of a part.
         around: forms of verbs whose object has the place behind it: "trees surround a clearing in the south".
+        touching: forms of verbs whose subject is where their object is: "trees line the fields in the south".
         broken: verbs whose agent has the place behind it: "interrupted by a lake in the south".
         beside: what makes of "mostly trees" what is beside something.
         clad: what "in" stands behind where it means "by".
@@ -138,6 +139,7 @@ class Grammar:
     leads_part: Phrases[bool]
     beside: frozenset[str]
     around: frozenset[str]
+    touching: frozenset[str]
     broken: frozenset[str]
     clad: frozenset[str]
     class_nouns: frozenset[str]
@@ -201,6 +203,7 @@ def grammar() -> Grammar:
         holding=frozenset((*content["being"], *(form for verb in content["denied_verbs"] for form in _forms(verb)))),
         placing=places - frozenset(content["no_places"]),
         around=frozenset(form for verb in content["around"] for form in _forms(verb)),
+        touching=frozenset(form for verb in content["touching"] for form in _forms(verb)),
         opening=places | determiners | frozenset(content["moves"]),
         beside_class={**dict.fromkeys(content["next_to"], False), **dict.fromkeys(content["away"], True)},
         beside_last=frozenset(phrase.split()[-1] for phrase in (*content["next_to"], *content["away"])),
