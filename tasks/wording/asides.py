@@ -94,7 +94,8 @@ def place_company(tokens: Tokens, marks: Sequence[Mark]) -> None:
         if at > 1 and marks[at - 1].kind in JOINS and marks[at - 2].kind is Kind.REGION:
             continue  # of two places, which one it is in is not said
         company = _company(tokens, marks, at + 1)
-        if not company or _COMPANY.isdisjoint(tokens.words[mark.last + 1 : company[0].first]):
+        gap = tokens.words[mark.last + 1 : company[0].first] if company else []
+        if _COMPANY.isdisjoint(gap) and not any(word.endswith("ing") for word in gap):
             continue
         for other in company:
             if other.mention is not None:

@@ -46,7 +46,7 @@ def read_otherwise(tokens: Tokens, marks: Sequence[Mark]) -> None:
         if bound:
             mention.regions = [region for region in mention.regions if region in bound] or mention.regions
             continue
-        if _is_sure(tokens, marks, at):
+        if _is_sure(phrasing, at):
             continue
         claimed = {claim for region in mention.regions for claim in region.claims}
         for other in (*_before(phrasing, at), *_behind(phrasing, at)):
@@ -151,20 +151,23 @@ def _bound(tokens: Tokens, marks: Sequence[Mark], at: int) -> list[Region]:
     return found
 
 
-def _is_sure(tokens: Tokens, marks: Sequence[Mark], at: int) -> bool:
+def _is_sure(phrasing: Phrasing, at: int) -> bool:
     """Whether the nearest of a class's places is its own: hardly a caption means another one with such words.
 
     Neither a comma nor "and" stands between, but for the comma right behind a place in front, and there no other class
     does; of several places behind it, the first one may come after a comma and a verb, if the sentence ends.
     """
+    tokens, marks = phrasing.tokens, phrasing.marks
     regions = marks[at].mention_regions
     _, end = tokens.sentence(marks[at].first)
     several = len(regions) > 1
     if several and tokens.words[end - 1] not in _STOPS:
         return False
     verb = join = named = False
-    for mark in marks[at + 1 :]:
+    for place, mark in enumerate(marks[at + 1 :], at + 1):
         if mark.kind is Kind.REGION and mark.region in regions:
+            if several and phrasing.is_on_a_way(place):
+                return False
             of_another = named and "that" in tokens.words[marks[at].last + 1 : mark.first]
             return not of_another and (not join or (several and verb and not named))
         join = join or mark.kind in (*JOINS, Kind.BREAK)

@@ -115,6 +115,11 @@ class Phrasing(Clauses):
         broken = before is not None and before.kind is Kind.BREAK and words[before.first] != ";"
         return not broken and words[mark.last + 1 : mark.last + 2] != ["of"]
 
+    def is_the_only_one(self, at: int) -> bool:
+        """Whether a region says after a comma of what there is but one: ", the only ones in the scene"."""
+        before = self.marks[at - 1]
+        return before.kind is Kind.COMMA and "only" in self.tokens.words[before.last + 1 : self.marks[at].first]
+
     def is_headed_for(self, at: int) -> bool:
         """Whether something only heads for a region: "increases towards the south", "runs from north to south"."""
         words = self.tokens.words

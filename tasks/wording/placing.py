@@ -263,6 +263,7 @@ class _Sentence:
         if (
             region.extent is Extent.SAME
             or self.phrasing.meets_another(at)
+            or (region.extent is Extent.WHOLE and self.open and self.phrasing.is_the_only_one(at))
             or (has_front and "its" in self.tokens.words[mark.first - 1 : mark.first + 1])
             or (at and self.marks[at - 1].kind is Kind.REGION and self.marks[at - 1].last + 1 == mark.first)
             or self.phrasing.is_of_a_class(at, mark, region)

@@ -83,7 +83,7 @@ def region_phrases(content: Mapping[str, Any]) -> _Named:
         _region(_MIDDLE),
         [
             *content["hearts"],
-            f"(at|the|its|) (heart|core) of (the|this) ({scene})",
+            f"(at|the|its) (heart|core) of (the|this) ({scene})",
             "and (centre|center|middle|central part)",
             "centrally",
         ],
