@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from tasks.captions.history import shown, taken_back
 from tasks.captions.state import Caption, Status
 from tasks.checks.checking import check
 from tasks.checks.facts import Counts
@@ -17,11 +18,6 @@ AGAIN = 2
 
 CHECKED = "checked"
 """Why an accepted version is there."""
-
-
-def shown(history: Sequence[Caption]) -> Caption | None:
-    """The version that is shown: the newest with a text; None where none has one."""
-    return next((caption for caption in reversed(history) if caption.text is not None), None)
 
 
 def is_to_be_checked(history: Sequence[Caption]) -> bool:
@@ -77,8 +73,8 @@ def verify(history: Sequence[Caption], counts: Counts, recipe: Recipe, now: str)
 
 def _asked_again(history: Sequence[Caption], caption: Caption) -> int:
     """How often a caption was asked again under its prompt: one that is pending as before after a verdict was not."""
-    verdicts = {one.version for one in history if one.reviewer is not None}
+    copies = taken_back(history)
     return sum(
-        one.status == "pending" and one.prompt_sha256 == caption.prompt_sha256 and one.revises not in verdicts
+        one.status == "pending" and one.prompt_sha256 == caption.prompt_sha256 and one.version not in copies
         for one in history
     )

@@ -9,10 +9,10 @@ from heapq import heappushpop
 from itertools import count
 from typing import NamedTuple
 
+from tasks.captions.history import shown as shown_version
 from tasks.captions.state import Caption, Status
 from tasks.checks.checking import check
 from tasks.checks.flags import WARNINGS, Recipe, names
-from tasks.checks.verifying import shown as shown_version
 from tasks.review.agreement import Agreement, agreements, judgements, kappa
 from tasks.review.verdicts import Judgement
 from tasks.statistics.patches import Counts

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.captions.history import taken_back
 from tasks.captions.state import Caption, State
 from tasks.checks.checking import check
 from tasks.checks.flags import Recipe, names
@@ -31,7 +32,6 @@ from tasks.review.verdicts import (
     present,
     restated,
     standing,
-    taken_back,
     undone,
     verdict,
 )

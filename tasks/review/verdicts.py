@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final, Literal, get_args
 
+from tasks.captions.history import taken_back
 from tasks.captions.state import Caption, Status
 from tasks.errors import InputError
 
@@ -41,16 +42,6 @@ def judged(versions: Sequence[Caption]) -> Caption | None:
     copies = taken_back(versions)
     machine_made = (version for version in reversed(versions) if version.reviewer is None and version.text)
     return next((version for version in machine_made if version.version not in copies), None)
-
-
-def taken_back(versions: Sequence[Caption]) -> dict[int, Caption]:
-    """The verdicts that were taken back, by the number of the version that does so.
-
-    Args:
-        versions: all versions of one tile's caption.
-    """
-    verdicts = {version.version: version for version in versions if version.reviewer is not None}
-    return {version.version: verdicts[version.revises] for version in versions if version.revises in verdicts}
 
 
 def verdicts_by_text(versions: Sequence[Caption]) -> dict[int, dict[str, Caption]]:
