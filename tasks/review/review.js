@@ -13,6 +13,7 @@ let at = 0;            // the place in `shown`
 let item = null;       // what is on the page
 let mode = "read";     // read, edit or reject
 const given = new Set(); // names of what I judged on this visit, the newest last: entries are loaded anew
+let givenBy = "";
 const fetched = new Map(); // items asked for ahead
 
 const reviewer = () => who.reviewer.value.trim();
@@ -60,7 +61,9 @@ const FILTERS = {
 };
 
 async function loadQueue() {
-  const queue = await ask(address("api/queue", { reviewer: reviewer() }));
+  if (reviewer() !== givenBy) given.clear();
+  givenBy = reviewer();
+  const queue = await ask(address("api/queue", { reviewer: givenBy }));
   entries = queue.entries;
   showAgreement(queue.agreement);
   await choose();
@@ -272,6 +275,7 @@ const NEED_NAME = new Set(["accept", "edit", "reject", "undo"]);
 const NEED_ITEM = new Set(["accept", "edit", "reject", "cancel"]);
 
 let busy = false;
+let waiting = null;
 // One thing at a time; what goes wrong is told on the page.
 async function guarded(work) {
   if (busy) return;
@@ -286,7 +290,13 @@ async function guarded(work) {
     busy = false;
     tellBusy();
   }
+  const next = waiting;
+  waiting = null;
+  if (next) await guarded(next);
 }
+
+// What was chosen while a verdict is on its way is done behind it.
+const afterwards = (work) => (busy ? (waiting = work) : guarded(work));
 
 const tellBusy = () => $("#item").setAttribute("aria-busy", String(busy || !item));
 
@@ -349,10 +359,9 @@ $("#text").addEventListener("input", () => item && remember(draftOf(item), $("#t
 who.addEventListener("submit", (event) => event.preventDefault());
 who.reviewer.addEventListener("change", () => {
   remember("reviewer", reviewer());
-  given.clear();
-  guarded(loadQueue);
+  afterwards(loadQueue);
 });
-who.filter.addEventListener("change", () => guarded(loadQueue));
+who.filter.addEventListener("change", () => afterwards(loadQueue));
 $("#file").addEventListener("change", () => guarded(async () => {
   const [file] = $("#file").files;
   if (!file) return;

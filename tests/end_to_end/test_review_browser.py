@@ -335,3 +335,21 @@ def test_words_carry_the_colours_of_the_map_and_faults_their_flags(visit: Visit)
     expect(page.locator("#flags")).to_contain_text("absent-class:snow")
     colour = page.locator("#caption mark.class").last.evaluate("(mark) => mark.style.getPropertyValue('--colour')")
     assert colour == "#0000ff"
+
+
+def test_another_view_or_reviewer_chosen_while_a_verdict_is_kept_comes_behind_it(visit: Visit) -> None:
+    page = visit("lena")
+    page.route("**/api/verdict", lambda route: (page.wait_for_timeout(300), route.continue_()))
+    page.keyboard.press("a")
+    page.get_by_label("Show").select_option("judged by me")
+    expect(page.locator("#progress")).to_have_text(f"1 of 1 shown · 1 of {COUNT} judged by you")
+    page.get_by_label("Show").select_option("all")
+    read(page)
+    page.keyboard.press("j")
+    page.keyboard.press("a")
+    page.get_by_role("textbox", name="Reviewer").fill("mona")
+    page.get_by_role("textbox", name="Reviewer").press("Tab")
+    expect(page.locator("#progress")).to_contain_text(f"0 of {COUNT} judged by you")
+    read(page)
+    page.keyboard.press("u")
+    expect(page.locator("#notice")).to_contain_text("no verdict of yours")
