@@ -155,6 +155,13 @@ class Phrasing(Clauses):
             and self.preposition(first.first) == "from"
         )
 
+    def is_beside(self, at: int, mark: Mark) -> bool:
+        """Whether a region is next to a class that follows: "in the south, next to a few of the trees"."""
+        gap = self.tokens.words[self.marks[at].last + 1 : mark.first]
+        gap = gap[1:] if gap[:1] == [","] else gap
+        known = self.known.beside_class
+        return any(known.get(" ".join(gap[:count])) is False for count in (1, 2))
+
     def is_compared(self, mark: Mark) -> bool:
         """Whether a region is only what another is held against: "more than in the north", "unlike the south"."""
         words = self.tokens.words
@@ -214,7 +221,7 @@ class Phrasing(Clauses):
         for mark in self.marks[at + 1 :]:
             if mark.mention:
                 rest = self.marks[self.marks.index(mark) + 1 :]
-                return not (rest and rest[0].kind is Kind.REGION)
+                return not (self.is_beside(at, mark) or (rest and rest[0].kind is Kind.REGION))
             if mark.is_a_verb and not self.tokens.words[mark.first].endswith("ing"):
                 return self.names_more(at)
             if mark.kind is not Kind.COMMA:
