@@ -53,9 +53,9 @@ def empty_regions(said: Named, facts: Facts) -> Iterator[Flag]:
 def wrong_dominants(reading: Reading, facts: Facts, settings: Settings) -> Iterator[Flag]:
     """Classes that are called dominant and trail the largest clearly; of several together, one that leads is enough."""
     for leading in reading.leading:
-        class_ids = [facts.meant(mention.classes) for mention in leading.mentions]
-        if all(facts.trails(class_id, settings.dominant_trails, leading.on_land) for class_id in class_ids):
-            for class_id in class_ids:
+        may_lead = [class_id for mention in leading.mentions for class_id in mention.classes if facts.has(class_id)]
+        if all(facts.trails(class_id, settings.dominant_trails, leading.on_land) for class_id in may_lead):
+            for class_id in (facts.meant(mention.classes) for mention in leading.mentions):
                 if facts.has(class_id):
                     yield Flag("wrong-dominant", *leading.span, class_id)
 

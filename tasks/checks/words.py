@@ -98,12 +98,13 @@ def _is_a_name(tokens: Tokens, at: int) -> bool:
 
 
 def _are_regions(tokens: Tokens, settings: Settings, first: int, last: int) -> bool:
-    """Whether "the others" are of a sentence that names a region, and so may be regions too."""
+    """Whether "the others" are of a sentence that names a region or two classes, and so may be of that kind too."""
     ended = not "".join(tokens.words[last + 1 : last + 2]).isalpha()  # "unlike the first image" is no such phrase
     if not ended or not any(True for _ in settings.others.found(tokens.words, first, last + 1)):
         return False
     sentence = tokens.sentence(first)
     if not settings.image_nouns.isdisjoint(tokens.words[slice(*sentence)]):
         return False
-    found = grammar().vocabulary.found(tokens.words, *sentence)
-    return any(meaning.kind is Kind.REGION and not first <= at <= last for at, _, meaning in found)
+    found = list(grammar().vocabulary.found(tokens.words, *sentence))
+    classes = {meaning.classes for _, _, meaning in found if meaning.kind is Kind.CLASS}
+    return len(classes) > 1 or any(meaning.kind is Kind.REGION and not first <= at <= last for at, _, meaning in found)

@@ -338,7 +338,8 @@ class _Sentence:
                 for other in objects[:-1]:
                     other.regions = [VAGUE]  # "scrub, a bare stretch in the north"
                 objects = objects[-1:]
-            self._stand_behind(objects, region)
+            one = mark.region == VAGUE and self.tokens.words[mark.first] == "one"  # "along one side": of the front
+            self._stand_behind(objects, self.front if one and self.front else region)
             self.open, self.verbs, self.lining = [], [], []
         elif self.tokens.words[mark.last + 1 : mark.last + 2] == ["that"] and self.phrasing.starts_with_a_pronoun(
             self.marks[0].first
