@@ -102,9 +102,12 @@ def _are_regions(tokens: Tokens, settings: Settings, first: int, last: int) -> b
     ended = not "".join(tokens.words[last + 1 : last + 2]).isalpha()  # "unlike the first image" is no such phrase
     if not ended or not any(True for _ in settings.others.found(tokens.words, first, last + 1)):
         return False
-    sentence = tokens.sentence(first)
-    if not settings.image_nouns.isdisjoint(tokens.words[slice(*sentence)]):
-        return False
-    found = list(grammar().vocabulary.found(tokens.words, *sentence))
-    classes = {meaning.classes for _, _, meaning in found if meaning.kind is Kind.CLASS}
-    return len(classes) > 1 or any(meaning.kind is Kind.REGION and not first <= at <= last for at, _, meaning in found)
+    start, end = tokens.sentence(first)
+    found = list(grammar().vocabulary.found(tokens.words, start, end))
+    classes = {meaning.classes for at, _, meaning in found if meaning.kind is Kind.CLASS and at < first}
+    comma = next((at for at in range(first - 1, start, -1) if tokens.words[at] == ","), start)
+    more = tokens.words[first] == "than" and len(classes) > 1
+    if more and settings.image_nouns.isdisjoint(tokens.words[comma:end]):
+        return True  # "trees, crops and water share the scene, with water covering more than the others"
+    named = any(meaning.kind is Kind.REGION and not first <= at <= last for at, _, meaning in found)
+    return named and settings.image_nouns.isdisjoint(tokens.words[start:end])

@@ -28,6 +28,7 @@ _COMPANY = frozenset(
     }
 )
 """Of the words between a place and what shares it, one is of these."""
+_BESIDE_IT = frozenset({"beside", "next", "to", "near", "alongside", "around", "by", "it", "them", "."})
 _ADDED = (Kind.CLASS, Kind.SIZE, Kind.COMMA, Kind.AND)
 _LISTING = (Kind.SIZE, *JOINS)
 
@@ -114,8 +115,15 @@ def _company(tokens: Tokens, marks: Sequence[Mark], at: int) -> list[Mark]:
         elif mark.kind not in (_LISTING if listed else (*_LISTING, Kind.WITH, Kind.ADDING, Kind.VERB)):
             described = mark.kind is Kind.WITH and place + 1 < len(marks) and marks[place + 1].kind in JOINS
             if not described:  # "a pond with a compact outline"
-                break
-    return []
+                return []
+    return listed if listed and _is_the_end(tokens, listed[-1]) else []
+
+
+def _is_the_end(tokens: Tokens, last: Mark) -> bool:
+    """Whether a sentence ends with a class and what it is next to: ", with trees beside it"."""
+    _, end = tokens.sentence(last.first)
+    rest = tokens.words[last.last + 1 : end]
+    return len(rest) > 1 and _BESIDE_IT.issuperset(rest)
 
 
 def _ends_the_list(tokens: Tokens, marks: Sequence[Mark], at: int) -> bool:
