@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tasks.wording.asides import place_additions, place_company, without_brackets
+from tasks.wording.asides import place_additions, without_brackets
+from tasks.wording.company import place_company
 from tasks.wording.doubts import read_otherwise
 from tasks.wording.marks import Mark, Mention
 from tasks.wording.pairing import pair, with_ordinals
