@@ -12,23 +12,7 @@ from tasks.wording.regions import Extent
 from tasks.wording.tokens import Tokens
 from tasks.wording.vocabulary import JOINS, Kind
 
-_COMPANY = frozenset(
-    {
-        "with",
-        "by",
-        "next",
-        "beside",
-        "alongside",
-        "apart",
-        "save",
-        "except",
-        "amid",
-        "among",
-        "besides",
-        "aside",
-        "near",
-    }
-)
+_COMPANY = frozenset({"with", "by", "next", "beside", "alongside", "apart", "save", "except", "amid", "among", "near"})
 """Of the words between a place and what shares it, one is of these."""
 _LISTING = (Kind.SIZE, *JOINS)
 _BESIDE_IT = frozenset({"beside", "next", "to", "near", "alongside", "around", "by", "it", "them", "."})
