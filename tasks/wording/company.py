@@ -40,7 +40,7 @@ def _company(tokens: Tokens, marks: Sequence[Mark], at: int) -> list[Mark]:
     listed: list[Mark] = []
     for place in range(at, len(marks)):
         mark = marks[place]
-        if mark.mention is not None:
+        if mark.mention is not None and not mark.mention.beside:
             listed.append(mark)
         elif listed and _ends_the_list(tokens, marks, place) and _goes_on(marks, place):
             return listed

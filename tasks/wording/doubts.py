@@ -177,7 +177,8 @@ def _is_sure(phrasing: Phrasing, at: int) -> bool:
     for mark in reversed(marks[:at]):
         if mark.kind is Kind.REGION and mark.region in regions:
             return comma is None or comma.first == mark.last + 1
-        if mark.kind in (Kind.AND, Kind.BREAK) or mark.mention is not None or comma is not None:
+        parts = mark.kind in (Kind.AND, Kind.BREAK, Kind.WITH, Kind.ADDING)
+        if parts or mark.mention is not None or comma is not None:
             return False
         comma = mark if mark.kind is Kind.COMMA else None
     return False
@@ -195,15 +196,20 @@ def _before(phrasing: Phrasing, at: int) -> Iterator[Region]:
     before = next((mark for mark in reversed(marks[:at]) if mark.kind is not Kind.SIZE), None)
     if before is not None and before.kind in JOINS and _is_subject(marks, at) and _has_a_place_behind(marks, at):
         return
+    joined: bool | None = None
     for mark in reversed(marks[:at]):
-        if mark.kind is Kind.BREAK:
+        if mark.kind is Kind.BREAK or (joined is not None and mark.mention is not None):
             return
+        joined = joined if joined is None else joined or mark.kind is Kind.AND
         region = mark.region
         if region is None or region.extent is not Extent.PLACED:
             continue
         if not phrasing.is_compared(mark) and not phrasing.is_left_out(mark):
-            yield region
-            return
+            if joined is not False:
+                yield region
+            if joined is not None:
+                return
+            joined = False
 
 
 def _behind(phrasing: Phrasing, at: int) -> Iterator[Region]:

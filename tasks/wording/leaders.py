@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from tasks.wording.lexicon import lexicon
 from tasks.wording.marks import Mark, Mention
 from tasks.wording.phrasing import Phrasing
 from tasks.wording.regions import Extent
@@ -28,6 +29,7 @@ _FAR = 6
 _OTHERS = frozenset({"other", "others", "another", "several", "various"})
 _THEME = frozenset({"this", "scene", "image", "tile", "here", "therefore", "thus", "then", "clearly"})
 """What may stand between "main theme" and its class beside the words of grammar.yaml."""
+_LIVES = frozenset({"living", "life", "lifestyle"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,8 +240,10 @@ def _as_theme(tokens: Tokens, marks: Sequence[Mark], at: int) -> list[Mention]:
     rest = [mark for mark in marks[at + 1 :] if mark.mention]
     known = grammar().how_through | grammar().fillers | _THEME
     plain = len(rest) == 1 and known.issuperset(tokens.words[marks[at].last + 1 : rest[0].first])
-    if rest and not grammar().part_nouns.isdisjoint(tokens.words[rest[0].last + 1 : rest[0].last + 2]):
-        return []  # "a cultivated corner in a dry land"
+    no_scene = grammar().part_nouns | lexicon().shores | _LIVES
+    follows = tokens.words[rest[0].last : rest[0].last + 2] if rest else []
+    if not no_scene.isdisjoint(follows):
+        return []  # "a cultivated corner in a dry land", "a mangrove coast", "suburban living"
     return [mark.mention for mark in rest if mark.mention] if plain else []
 
 

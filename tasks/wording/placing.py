@@ -88,6 +88,8 @@ class _Sentence:
         outer: the place in front of the clause that this stands in.
         left_out: patches that the sentence has made an exception of.
         resumed: whether a second verb has come for the same subject: "trees ring the lake and are densest ...".
+        named: whether the sentence has named a class.
+        late: whether it had done so when the place in front came.
         lining: placed classes that a second verb has line what is named next: they are where that is.
         near: classes that others are next to: they are there as well, where the place stands in front.
     """
@@ -115,6 +117,8 @@ class _Sentence:
     outer: Region | None = None
     left_out: frozenset[int] = frozenset()
     resumed: bool = False
+    named: bool = False
+    late: bool = False
     lining: list[Mention] = field(default_factory=list)
     near: list[Mention] = field(default_factory=list)
 
@@ -149,7 +153,8 @@ class _Sentence:
             front = self.latest  # "lawns in the north, beside a pond"
         elif beside is False or of_one in self.near:
             self.near.append(mention)
-            mention.beside = not placed or self.phrasing.is_the_subject_beside(at)
+            mention.beside = mention.beside or not placed or self.phrasing.is_the_subject_beside(at)
+        self.named = True
         parting = self.phrasing.parting(self.since, mark)
         if parting:
             for open in self.open:
@@ -173,6 +178,8 @@ class _Sentence:
             if self.open and self.tokens.words[mark.last] == "not" and self.marks[at - 1].mention is self.open[-1]:
                 self.open[-1].regions = [VAGUE]  # "the trees do not reach that far"
         elif mark.kind is Kind.BREAK:
+            if self.behind and self.late:
+                self.front = None  # "the middle is shrub, grass leads in the south, while water is scarce"
             if self.latest and self.tokens.words[mark.last + 1 : mark.last + 3] == ["there", ","]:
                 self._stand_in_front(_any_of(self.latest))
             elif self.phrasing.next(at) is not Kind.REGION or not self.phrasing.is_left_out(self.marks[at + 1]):
@@ -386,7 +393,7 @@ class _Sentence:
 
     def _stand_in_front(self, region: Region | None) -> None:
         self._begin([])
-        self.front, self.behind, self.placed = region, False, []
+        self.front, self.behind, self.placed, self.late = region, False, [], self.named
 
     def _stand_behind(self, mentions: list[Mention], region: Region) -> None:
         for mention in mentions:
