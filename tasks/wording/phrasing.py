@@ -7,6 +7,7 @@ from tasks.wording.marks import Mark
 from tasks.wording.regions import Extent, Region
 from tasks.wording.vocabulary import JOINS, Kind
 
+_IN = frozenset({"in", "into", "within", "inside", "among", "amid"})
 _HELD_AGAINST = frozenset({"with", "so", "one", "ones", "those"})
 """What may stand between "than" and its region: "higher than the one in the north"."""
 
@@ -161,6 +162,12 @@ class Phrasing(Clauses):
         gap = gap[1:] if gap[:1] == [","] else gap
         known = self.known.beside_class
         return any(known.get(" ".join(gap[:count])) is False for count in (1, 2))
+
+    def is_of_what_holds_another(self, at: int) -> bool:
+        """Whether a region is of a class that the one before lies in: "fields are cut into the forest of the south"."""
+        verb, holder = self.marks[max(at - 2, 0)], self.marks[at - 1]
+        gap = self.tokens.words[verb.last + 1 : holder.first]
+        return at > 1 and verb.is_a_verb and holder.mention is not None and not _IN.isdisjoint(gap)
 
     def is_compared(self, mark: Mark) -> bool:
         """Whether a region is only what another is held against: "more than in the north", "unlike the south"."""

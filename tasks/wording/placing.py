@@ -444,7 +444,8 @@ class _Sentence:
         if preposition == "to" and (not self.verbs or self.phrasing.is_right_behind_a_class(at)):
             return self.open[-1:]
         between = [count for count in sorted(set(self.verbs)) if 0 < count < len(self.open)] if self.verb else []
-        after = self.open[max(between) :] if len(between) > (0 if preposition == "of" else 1) else self.open
+        of_one = preposition == "of" and not self.phrasing.is_of_what_holds_another(at)
+        after = self.open[max(between) :] if len(between) > (0 if of_one else 1) else self.open
         return after if any(not mention.beside for mention in after) else self.open
 
     def _behind_the_verb(self) -> list[Mention]:
