@@ -49,7 +49,7 @@ def bad_words(tokens: Tokens, settings: Settings) -> Iterator[Flag]:
             continue
         if code == "cross-image" and last + 1 < len(words) and words[last + 1] in settings.not_images:
             continue
-        if code == "cross-image" and _are_regions(tokens, settings, first, last):
+        if code == "cross-image" and _are_no_images(tokens, settings, first, last):
             continue
         if (
             code == "cross-image"
@@ -97,7 +97,7 @@ def _is_a_name(tokens: Tokens, at: int) -> bool:
     return begins.isupper() and follows.isupper() and tokens.starts[at + 1] - tokens.ends[at] == 1
 
 
-def _are_regions(tokens: Tokens, settings: Settings, first: int, last: int) -> bool:
+def _are_no_images(tokens: Tokens, settings: Settings, first: int, last: int) -> bool:
     """Whether "the others" are of a sentence that names a region or two classes, and so may be of that kind too."""
     ended = not "".join(tokens.words[last + 1 : last + 2]).isalpha()  # "unlike the first image" is no such phrase
     if not ended or not any(True for _ in settings.others.found(tokens.words, first, last + 1)):

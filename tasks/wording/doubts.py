@@ -191,25 +191,25 @@ def _is_plain(word: str) -> bool:
 
 
 def _before(phrasing: Phrasing, at: int) -> Iterator[Region]:
-    """The nearest place before a class, up to a break, or the beginning of its own clause."""
+    """The nearest place before a class, and one joined to it by "and"; up to a break or the start of its own clause."""
     marks = phrasing.marks
     before = next((mark for mark in reversed(marks[:at]) if mark.kind is not Kind.SIZE), None)
     if before is not None and before.kind in JOINS and _is_subject(marks, at) and _has_a_place_behind(marks, at):
         return
-    joined: bool | None = None
+    found = joined = False
     for mark in reversed(marks[:at]):
-        if mark.kind is Kind.BREAK or (joined is not None and mark.mention is not None):
+        if mark.kind is Kind.BREAK or (found and mark.mention is not None):
             return
-        joined = joined if joined is None else joined or mark.kind is Kind.AND
+        joined = joined or (found and mark.kind is Kind.AND)
         region = mark.region
         if region is None or region.extent is not Extent.PLACED:
             continue
         if not phrasing.is_compared(mark) and not phrasing.is_left_out(mark):
-            if joined is not False:
+            if joined or not found:
                 yield region
-            if joined is not None:
+            if found:
                 return
-            joined = False
+            found = True
 
 
 def _behind(phrasing: Phrasing, at: int) -> Iterator[Region]:

@@ -348,7 +348,7 @@ class _Sentence:
                 objects = objects[-1:]
             one = mark.region == VAGUE and self.tokens.words[mark.first] == "one"  # "along one side": of the front
             self._stand_behind(objects, self.front if one and self.front else region)
-            self.open, self.verbs, self.lining = [], [], []
+            self.open, self.verbs = [], []
         elif self.tokens.words[mark.last + 1 : mark.last + 2] == ["that"] and self.phrasing.starts_with_a_pronoun(
             self.marks[0].first
         ):
@@ -401,7 +401,7 @@ class _Sentence:
             mention.beside = mention.beside or mention in self.near
         for mention in self.lining:
             mention.regions, mention.surely = [*mention.regions, region], True
-        self.placed, self.behind = mentions, True
+        self.placed, self.behind, self.lining = mentions, True, []
 
     def _begins(self, at: int, mark: Mark, preposition: bool) -> bool:
         """Whether a region stands in front of something new, right after a comma or "and".
